@@ -1,0 +1,93 @@
+"""What commands print: people read standard error, programs read standard output."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from trt_nemotron.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+
+def json_option(function: FunctionT) -> FunctionT:
+    """`--json`: the result as JSON on standard output, nothing else there."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
+    )(function)
+
+
+def dry_run_option(function: FunctionT) -> FunctionT:
+    """`--dry-run`: say what would be done, change nothing."""
+    return click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")(
+        function
+    )
+
+
+def print_json(value: object) -> None:
+    """A value as JSON on standard output."""
+    from trt_nemotron.document import to_json
+
+    sys.stdout.write(to_json(value).decode())
+    sys.stdout.flush()
+
+
+def console() -> "Console":
+    """A console on standard error; colour is off without a terminal and with NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+class DrawnProgress:
+    """A `Progress` drawn on standard error: a moving line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, screen: "Console", bars: "Bars | None") -> None:
+        self._screen = screen
+        self._bars = bars
+        self._task = bars.add_task("", total=None) if bars is not None else None
+
+    def phase(self, text: str) -> None:
+        """Show the phase."""
+        if self._bars is not None and self._task is not None:
+            self._bars.reset(self._task, description=text, total=None)
+        else:
+            self._screen.print(f"  {text}", markup=False)
+
+    def step(self, done: int, total: int, unit: str) -> None:
+        """Move the bar; plain output has phases only."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        self._screen.print(f"  {text}", markup=False)
+
+
+@contextmanager
+def drawn_progress(is_quiet: bool = False) -> Iterator[Progress]:
+    """A progress for the time of the block; nothing at all when `is_quiet`."""
+    if is_quiet:
+        yield SILENT
+        return
+    screen = console()
+    if not screen.is_terminal:
+        yield DrawnProgress(screen, None)
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+    )
+    with RichProgress(*columns, console=screen, transient=True) as bars:
+        yield DrawnProgress(screen, bars)

@@ -1,0 +1,174 @@
+"""The command line: a group that imports a command only when asked for it, and the one handler."""
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from trt_nemotron import __version__
+from trt_nemotron.errors import EnvironmentUnfit, Interrupted, TrtNemotronError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("check", "Plan, build, serve, smoke, bench and gate in one go."),
+    "plan": ("plan", "Choose the settings that fit, and say why."),
+    "build": ("build", "Build a verified bundle."),
+    "verify": ("verify", "Re-hash a bundle against its manifest."),
+    "serve": ("serve", "Start a bundle and wait until it is ready."),
+    "status": ("status", "Show the servers this tool started."),
+    "logs": ("logs", "Print a server's log."),
+    "stop": ("stop", "Stop a server this tool started."),
+    "smoke": ("smoke", "Check that an endpoint answers rightly."),
+    "bench": ("bench", "Measure latency, truthfully."),
+    "gate": ("gate", "Judge a measurement against a budget."),
+    "report": ("report", "Draw results as one HTML page."),
+    "targets": ("targets", "List targets and the runtimes known for each."),
+    "completion": ("completion", "Print the shell completion script."),
+}
+"""Name -> (module under `trt_nemotron.cli`, one-line help); a test compares both with it."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one-line helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order in which the work goes."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one module that holds `cmd_name`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"trt_nemotron.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands from the static helps."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest command named when there is none of that name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as fault:
+            import difflib
+
+            nearest = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+            raise click.UsageError(f"{fault.message}{hint}", ctx) from fault
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="trt-nemotron")
+def cli() -> None:
+    r"""Put NVIDIA-Nemotron-3-Nano-4B on a device and know, with numbers, that it works.
+
+    \b
+    Start here, on any machine:   trt-nemotron check --target cpu
+    Exit codes:                   docs/exit-codes.md
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code that the outcome fixes."""
+    signal.signal(signal.SIGTERM, _on_terminate)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command; every error becomes a message on standard error and an exit code."""
+    is_json = "--json" in argv
+    try:
+        result = cli.main(args=argv, prog_name="trt-nemotron", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt) as stop:
+        return _show_interrupted(stop)
+    except BrokenPipeError:
+        return _leave_quietly()
+    except click.ClickException as fault:
+        return _show_usage(fault, is_json)
+    except (TrtNemotronError, OSError) as fault:
+        ours = fault if isinstance(fault, TrtNemotronError) else _from_system(fault)
+        return _show(ours, is_json)
+    return result if isinstance(result, int) else 0
+
+
+def _on_terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted(signal_number)
+
+
+def _show_interrupted(stop: BaseException) -> int:
+    """128 + the signal's number; click wraps Ctrl-C and ours alike in its own Abort."""
+    origin = stop.__cause__ if isinstance(stop, click.Abort) else stop
+    number = origin.signal_number if isinstance(origin, Interrupted) else signal.SIGINT
+    click.echo("interrupted", err=True)
+    return 128 + number
+
+
+def _show(fault: TrtNemotronError, is_json: bool) -> int:
+    if is_json:
+        _print_json_error(_as_tree(fault))
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {fault.message}", err=True)
+    for label, text in (("evidence", fault.evidence), ("next", fault.next_step)):
+        if text:
+            indented = text.rstrip().replace("\n", "\n  ")
+            click.echo(f"  {click.style(label + ':', bold=True)} {indented}", err=True)
+    return fault.exit_code
+
+
+def _as_tree(fault: TrtNemotronError) -> dict[str, str | int]:
+    return {
+        "kind": type(fault).__name__,
+        "message": fault.message,
+        "evidence": fault.evidence,
+        "next_step": fault.next_step,
+        "exit_code": fault.exit_code,
+    }
+
+
+def _print_json_error(tree: dict[str, str | int]) -> None:
+    import json
+
+    click.echo(json.dumps({"error": tree}, indent=2, ensure_ascii=False))
+
+
+def _show_usage(fault: click.ClickException, is_json: bool) -> int:
+    if is_json:
+        _print_json_error({"kind": "Usage", "message": fault.format_message(), "exit_code": 2})
+    fault.show()
+    return 2
+
+
+def _from_system(fault: OSError) -> EnvironmentUnfit:
+    import errno
+
+    steps = {
+        errno.ENOSPC: "Free some space, or choose another folder with --out.",
+        errno.EACCES: "Choose a folder you may write to, or correct its permissions.",
+        errno.EROFS: "Choose a folder on a file system that can be written.",
+    }
+    return EnvironmentUnfit(
+        fault.strerror or str(fault),
+        evidence=str(fault.filename or ""),
+        next_step=steps.get(fault.errno or 0, ""),
+    )
+
+
+def _leave_quietly() -> int:
+    """The reader of our output has gone (`| head`): say no more, as shells expect."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141

@@ -1,0 +1,1 @@
+"""From facts to a running endpoint: checkpoint, plan, bundle, runtimes, serving."""

@@ -1,0 +1,1 @@
+"""Weights on disk: headers, shape, quantization; safetensors folders and GGUF files."""

@@ -1,0 +1,61 @@
+"""The machine we run on: what of it a plan may use."""
+
+import os
+import platform
+from pathlib import Path
+
+from trt_nemotron.document import Value
+
+_CGROUP_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+class Machine(Value, frozen=True, kw_only=True):
+    """What is stable about a machine, so that the same machine plans the same.
+
+    Attributes:
+        architecture: `x86_64` or `aarch64` (macOS says `arm64`: written `aarch64` here).
+        cores: processors this process may use (affinity respected).
+        memory_total_bytes: physical memory, or the container's limit where that is smaller.
+    """
+
+    architecture: str
+    cores: int
+    memory_total_bytes: int
+
+
+def detect_machine() -> Machine:
+    """Ask the operating system."""
+    import psutil
+
+    machine = platform.machine().lower()
+    total = int(psutil.virtual_memory().total)
+    limits = [limit for path in _CGROUP_MEMORY_LIMITS if (limit := _read_limit(path))]
+    return Machine(
+        architecture={"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine),
+        cores=_usable_cores(),
+        memory_total_bytes=min([total, *limits]),
+    )
+
+
+def available_memory_bytes() -> int:
+    """Memory that could be taken now without swapping; varies from moment to moment."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _read_limit(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,95 @@
+"""What a runtime is to the rest: one small interface, one implementation a module.
+
+A runtime turns a checkpoint into an endpoint. It does no supervision itself: it says what to build
+and how to start; `deploy.bundle` writes and `deploy.serving` starts, waits and stops.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.checkpoint.values import Checkpoint
+from trt_nemotron.deploy.machine import Machine
+from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.document import Value
+from trt_nemotron.facts.release import RuntimeRelease
+from trt_nemotron.facts.target import RuntimeName, Target
+from trt_nemotron.progress import Progress
+
+BufferName = Literal["weights", "kv_cache", "ssm_state", "conv_state", "compute", "output"]
+
+
+class Wishes(Value, frozen=True, kw_only=True):
+    """What the user asked for; `None` leaves the choice to the plan."""
+
+    precision: str | None = None
+    context_tokens: int | None = None
+    slots: int | None = None
+    threads: int | None = None
+    served_model_name: str | None = None
+
+
+class Launch(Value, frozen=True, kw_only=True):
+    """How to start a server.
+
+    Attributes:
+        argv: the program and its arguments, never a shell string; no secret is in it.
+        environment: variables to add to a minimal environment.
+        ready_pattern: a regular expression that the log shows once the server listens; its group
+            `url`, where it has one, is the address (for servers that choose their own port).
+        phases: (regular expression, phase text) in the order in which the log shows them.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    phases: tuple[tuple[str, str], ...] = ()
+    ready_pattern: str = ""
+
+
+class ReportedBuffer(Value, frozen=True, kw_only=True):
+    """A buffer whose size the server itself printed.
+
+    Attributes:
+        resolution_bytes: half of the last printed digit: the report's own rounding error.
+    """
+
+    name: BufferName
+    size_bytes: int
+    resolution_bytes: int
+
+
+class Runtime(Protocol):
+    """One runtime at one release."""
+
+    @property
+    def name(self) -> RuntimeName:
+        """The name used on the command line and in plans."""
+
+    def release(self) -> RuntimeRelease:
+        """The release in use, as `engine_configs/` describes it."""
+
+    def plan(
+        self, target: Target, machine: Machine, checkpoint: Checkpoint, wishes: Wishes
+    ) -> Plan:
+        """Choose every setting. Pure: no I/O.
+
+        Raises:
+            PlanRefused: the checkpoint cannot be represented or cannot fit.
+            InvalidInput: a wish that this runtime does not know.
+        """
+
+    def build(
+        self, plan: Plan, checkpoint: Checkpoint, model_folder: Path, progress: Progress
+    ) -> str:
+        """Write what the server loads into `model_folder` and verify it by loading it back.
+
+        Returns:
+            The path to load, relative to `model_folder` (`.` for the folder itself).
+        """
+
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
+        """How to start the server for a bundle on `127.0.0.1:port` (0: the server chooses)."""
+
+    def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
+        """Buffers that the server's start-up log reports."""

@@ -1,0 +1,1 @@
+"""Start a server, wait until it is ready, watch it, stop it; leave nothing behind."""

@@ -1,0 +1,1 @@
+"""The measuring client: workload, load, clock, figures."""

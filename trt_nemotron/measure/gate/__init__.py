@@ -1,0 +1,1 @@
+"""Budgets, bounds and the verdict."""

@@ -1,0 +1,1 @@
+"""Results drawn for people: terminal, HTML, Markdown, JUnit."""

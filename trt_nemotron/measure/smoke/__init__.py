@@ -1,0 +1,1 @@
+"""Named checks that an endpoint answers rightly, each with its evidence."""

@@ -1,0 +1,1 @@
+"""The wire: requests, server-sent events and chunks of an OpenAI-compatible endpoint."""
