@@ -1,0 +1,26 @@
+"""What every test may use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def state_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A state folder of the test's own: no test sees or touches the user's servers."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("TRT_NEMOTRON_STATE_DIR", str(folder))
+    yield folder
+    assert os.environ.get("TRT_NEMOTRON_STATE_DIR") in {None, str(folder)}
