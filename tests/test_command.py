@@ -1,0 +1,262 @@
+"""The one door to other processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trt_nemotron.command import (
+    TETHER,
+    redact,
+    redacted_environment,
+    run,
+    scrubbed_environment,
+    start,
+)
+from trt_nemotron.errors import CommandFailed
+
+PATIENCE_S = 60.0
+PYTHON = sys.executable
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+
+
+def eventually(condition: Callable[[], Any], what: str):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def python(program: str, *arguments: str, **more: Any):
+    return run([PYTHON, "-c", program, *arguments], timeout_s=PATIENCE_S, **more)
+
+
+def test_output_comes_back():
+    done = python("import sys; print('out'); print('err', file=sys.stderr)")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
+
+
+def test_arguments_are_a_list_not_a_line():
+    done = python("import sys; print(sys.argv[1:])", "a b", "$HOME", "; true", "")
+    assert done.stdout == "['a b', '$HOME', '; true', '']\n"
+
+
+def test_input_is_handed_over_and_else_empty():
+    echo = "import sys; print(sys.stdin.read())"
+    assert python(echo, input="grüß").stdout == "grüß\n"
+    assert python(echo).stdout == "\n"
+
+
+def test_it_runs_where_it_is_told(tmp_path: Path):
+    assert python("import os; print(os.getcwd())", cwd=tmp_path).stdout.strip() == str(tmp_path)
+
+
+def test_bytes_that_are_no_text_do_not_hurt():
+    done = python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe ok')")
+    assert done.stdout.endswith(" ok")
+
+
+def test_a_failure_brings_the_end_of_what_it_said():
+    with pytest.raises(CommandFailed) as caught:
+        python("import sys; [print('line', n, file=sys.stderr) for n in range(99)]; sys.exit(3)")
+    assert "exit code 3" in caught.value.message
+    assert "line 98" in caught.value.evidence
+    assert "line 1\n" not in caught.value.evidence
+    assert caught.value.exit_code == 3
+
+
+def test_an_exit_code_may_be_expected():
+    assert python("raise SystemExit(3)", expected=(0, 3)).returncode == 3
+
+
+def test_a_death_by_signal_is_named():
+    with pytest.raises(CommandFailed, match="killed by SIGKILL"):
+        python("import os; os.kill(os.getpid(), 9)")
+
+
+def test_a_program_that_is_not_there_is_named():
+    with pytest.raises(CommandFailed, match="cannot start no-such-program-here") as caught:
+        run(["no-such-program-here"], timeout_s=1)
+    assert "PATH" in caught.value.next_step
+
+
+def test_a_file_that_is_no_program_is_refused(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(CommandFailed):
+        run([str(tmp_path / "notes.txt")], timeout_s=1)
+
+
+def test_secrets_stay_out_of_failures(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MY_API_KEY", "sesame-open-1")
+    with pytest.raises(CommandFailed) as caught:
+        python("import sys; sys.exit('refused: ' + sys.argv[1])", "sesame-open-1")
+    assert "sesame" not in str(caught.value)
+    assert "refused: ***" in caught.value.evidence
+
+
+def test_too_slow_is_ended_with_all_it_started(tmp_path: Path):
+    note = tmp_path / "pid"
+    program = (
+        "import subprocess, sys, time, pathlib;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)']);"
+        f"pathlib.Path({str(note)!r}).write_text(str(child.pid));"
+        "time.sleep(3600)"
+    )
+    with pytest.raises(CommandFailed, match=r"longer than 1\.5 s"):
+        run([PYTHON, "-c", program], timeout_s=1.5)
+    child = int(note.read_text())
+    eventually(lambda: not is_alive(child), "the grandchild is gone")
+
+
+def test_ctrl_c_ends_the_program_and_is_passed_on(tmp_path: Path):
+    note = tmp_path / "pid"
+    program = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid()));"
+
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    thread = threading.Thread(
+        target=lambda: (
+            eventually(lambda: note.exists() and note.read_text(), "it runs"),
+            signal.pthread_kill(main_thread, signal.SIGINT),
+        )
+    )
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        python(program + "time.sleep(3600)")
+    thread.join()
+    assert not is_alive(int(note.read_text()))
+
+
+@on_linux
+def test_a_program_dies_with_us_even_when_we_are_killed(tmp_path: Path):
+    note = tmp_path / "pid"
+    inner = (
+        f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid()));"
+        "time.sleep(3600)"
+    )
+    outer = (
+        "import sys; from trt_nemotron.command import run;"
+        f"run([sys.executable, '-c', {inner!r}], timeout_s=3600)"
+    )
+    process = subprocess.Popen([PYTHON, "-c", outer])
+    try:
+        eventually(lambda: note.exists() and note.read_text(), "it runs")
+        pid = int(note.read_text())
+        assert is_alive(pid)
+    finally:
+        process.kill()
+        process.wait()
+    eventually(lambda: not is_alive(pid), "it is gone")
+
+
+@on_linux
+def test_the_tether_does_not_start_what_has_no_parent_any_more():
+    done = subprocess.run(
+        [PYTHON, "-I", "-S", str(TETHER), "1", PYTHON, "-c", "print('started')"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(("program", "code"), [("/no/such/program", 127), ("/", 126)])
+def test_the_tether_says_what_it_could_not_start(program: str, code: int):
+    parent = str(os.getpid())
+    done = subprocess.run(
+        [PYTHON, "-I", "-S", str(TETHER), parent, program],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert f"cannot start {program}" in done.stderr
+
+
+@on_linux
+def test_signals_are_as_a_program_expects_them():
+    done = python("print(open('/proc/self/status').read())")
+    (ignored,) = [line for line in done.stdout.splitlines() if line.startswith("SigIgn")]
+    # Python itself ignores SIGPIPE and SIGXFSZ; nothing else may have been handed down.
+    python_own = (1 << (signal.SIGPIPE - 1)) | (1 << (signal.SIGXFSZ - 1))
+    assert int(ignored.split()[1], 16) & ~python_own == 0
+
+
+def test_the_environment_loses_mpi_and_secrets():
+    inherited = {
+        "PATH": "/bin", "HOME": "/h", "OMPI_COMM_WORLD_RANK": "0", "PMIX_RANK": "0",
+        "PMI_SIZE": "2", "SLURM_JOB_ID": "7", "HF_TOKEN": "t", "NGC_API_KEY": "k",
+        "DB_PASSWORD": "p", "my_secret": "s", "CUDA_VISIBLE_DEVICES": "0",
+    }  # fmt: skip
+    kept = scrubbed_environment({"NEW": "1"}, named=("HF_TOKEN",), inherited=inherited)
+    assert set(kept) == {"PATH", "HOME", "HF_TOKEN", "CUDA_VISIBLE_DEVICES", "NEW"}
+
+
+def test_run_scrubs_by_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_TOKEN", "hidden-value")
+    assert "hidden-value" not in python("import os; print(os.environ)").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer ***"),
+        ("https://user:geheim@host/x", "https://user:***@host/x"),
+        ("token hf_abcdefghijkl ends", "token *** ends"),
+        ("key nvapi-ABCDEFGH12345", "key ***"),
+        ("loss 0.5 at http://127.0.0.1:8000/v1", "loss 0.5 at http://127.0.0.1:8000/v1"),
+    ],
+)
+def test_known_shapes_of_secrets_are_hidden(text: str, shown: str):
+    assert redact(text, {}) == shown
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=6), st.text())
+def test_a_secret_never_survives_redaction(secret: str, around: str):
+    shown = redact(f"{around}{secret}{around}", {"THE_TOKEN": secret})
+    assert secret in "***" or secret not in shown.replace("***", "\0")
+
+
+def test_an_environment_is_shown_without_its_secrets():
+    shown = redacted_environment({"HF_TOKEN": "abcdef", "URL": "http://u:pw1234@h", "N": "1"})
+    assert shown == {"HF_TOKEN": "***", "URL": "http://u:***@h", "N": "1"}
+
+
+def test_start_leaves_it_running_with_pipes(tmp_path: Path):
+    log = tmp_path / "log"
+    program = "import sys; print(sys.stdin.readline().upper(), end='', flush=True); sys.exit('bye')"
+    running = start([PYTHON, "-c", program], log_path=log, env=scrubbed_environment())
+    assert running.read(0.0) is None
+    running.write(b"hello\n")
+    assert running.read(PATIENCE_S) == b"HELLO\n"
+    assert running.read(PATIENCE_S) == b""
+    assert running.wait(PATIENCE_S)
+    running.close_input()
+    assert log.read_text() == "bye\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_start_can_be_killed_and_written_to_when_dead(tmp_path: Path):
+    running = start(
+        [PYTHON, "-c", "import time; time.sleep(3600)"],
+        log_path=tmp_path / "log",
+        env=scrubbed_environment(),
+    )
+    assert not running.wait(0.05)
+    running.kill()
+    running.write(b"lost\n")
+    running.close_input()
+    assert not is_alive(running.pid)

@@ -1,0 +1,312 @@
+"""The one door to other processes: argument lists, never a shell; a small environment; no orphans.
+
+`run` waits for a program and brings back what it said; `start` leaves it running and hands over
+its process. Both start it in a session of its own, so that Ctrl-C in a terminal reaches us and we
+decide, and neither gives it what is not its business (see `scrubbed_environment`).
+"""
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from trt_nemotron.errors import CommandFailed
+
+MPI_VARIABLE = re.compile(r"^(OMPI|PMIX|PMI|PRTE|PRRTE|MPI|MPIR|HYDRA|I_MPI|SLURM|SRUN)_")
+"""Variables by which an MPI launcher above us would make a server think it is one of its ranks."""
+
+SECRET_VARIABLE = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+"""Names of variables that are taken for secrets."""
+
+TETHER = Path(__file__).with_name("tether.py")
+"""The shim that ties a program to the life of its parent."""
+
+_SECRET_SHAPES = re.compile(
+    r"(?P<bearer>\bBearer\s+)[^\s'\"]+"
+    r"|(?P<user>://[^/\s:@]+:)[^/\s@]+(?=@)"
+    r"|\b(?:hf_|nvapi-|sk-|ghp_)[A-Za-z0-9_-]{8,}"
+)
+_SHORTEST_SECRET = 6
+_HIDDEN = "***"
+_EVIDENCE_LINES = 20
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that has ended."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def scrubbed_environment(
+    extra: Mapping[str, str] | None = None,
+    *,
+    named: Collection[str] = (),
+    inherited: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Our environment without MPI's variables and without anything that looks like a secret.
+
+    Args:
+        extra: variables to add or to replace.
+        named: variables handed on all the same, such as `HF_TOKEN`.
+        inherited: taken instead of `os.environ`.
+    """
+    source = os.environ if inherited is None else inherited
+    kept = {
+        name: value
+        for name, value in source.items()
+        if name in named or not (MPI_VARIABLE.match(name) or SECRET_VARIABLE.search(name))
+    }
+    return {**kept, **(extra or {})}
+
+
+def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """`text` without values of variables named like secrets, and without well-known tokens."""
+    known = {**os.environ, **(environment or {})}
+    values = {
+        value
+        for name, value in known.items()
+        if SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
+    }
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, _HIDDEN)
+    return _SECRET_SHAPES.sub(
+        lambda found: f"{found['bearer'] or found['user'] or ''}{_HIDDEN}", text
+    )
+
+
+def redacted_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` fit to be shown: secrets by their name only."""
+    return {
+        name: _HIDDEN if SECRET_VARIABLE.search(name) else redact(value)
+        for name, value in environment.items()
+    }
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    input: str | None = None,  # noqa: A002 - the standard library's own word for it
+    expected: Collection[int] = (0,),
+) -> Completed:
+    """Run a program to its end.
+
+    On Ctrl-C, on any other exception and at the timeout the program and all it started are
+    terminated and waited for. On Linux it dies with us even if we are killed with SIGKILL.
+
+    Args:
+        argv: program and arguments; the program is looked up on PATH.
+        timeout_s: seconds it may take.
+        env: its whole environment; without it `scrubbed_environment()`.
+        cwd: the folder it runs in; without it ours.
+        input: text for its standard input, which is empty otherwise.
+        expected: exit codes that are not a failure.
+
+    Raises:
+        CommandFailed: not found, not startable, too slow, or an exit code that was not expected.
+    """
+    environment = scrubbed_environment() if env is None else dict(env)
+    program = _find(argv[0], environment, cwd)
+    with _popen(
+        [*_tether(), program, *argv[1:]],
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(
+                None if input is None else input.encode(), timeout=timeout_s
+            )
+        except subprocess.TimeoutExpired as fault:
+            _end_group(process)
+            raise _failure(
+                argv, f"took longer than {timeout_s:g} s", fault.stderr or b"", environment
+            ) from fault
+        except BaseException:
+            _end_group(process)
+            raise
+    if process.returncode not in expected:
+        raise _failure(argv, _how_it_ended(process.returncode), stderr or stdout, environment)
+    return Completed(tuple(argv), process.returncode, _text(stdout), _text(stderr))
+
+
+class Running:
+    """A program of `start`, with pipes to its standard input and output."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", stdin: IO[bytes], stdout: IO[bytes]
+    ) -> None:
+        self._process = process
+        self._stdin = stdin
+        self._stdout = stdout
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def write(self, data: bytes) -> None:
+        """Hand it `data`; lost when it has ended, as `read` then tells."""
+        if not self._stdin.closed:
+            with suppress(BrokenPipeError):
+                self._stdin.write(data)
+                self._stdin.flush()
+
+    def read(self, timeout_s: float | None) -> bytes | None:
+        """What it has written; empty once it has ended, `None` when nothing came in time."""
+        output = self._stdout.fileno()
+        if not select.select([output], [], [], timeout_s)[0]:
+            return None
+        return os.read(output, 65536)
+
+    def close_input(self) -> None:
+        """Let it see the end of its standard input."""
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended within `timeout_s` seconds."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        self._stdout.close()
+        return True
+
+    def kill(self) -> None:
+        """Kill it and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        self._stdout.close()
+
+    def abandon(self) -> None:
+        """Let it run on without us."""
+        self.close_input()
+        self._stdout.close()
+        self._process.returncode = 0  # else Python warns of a process that nobody waits for
+
+
+def start(
+    argv: Sequence[str], *, log_path: Path, env: Mapping[str, str], cwd: Path | None = None
+) -> Running:
+    """Start a program and leave it running, with pipes to its standard input and output.
+
+    It is not tied to us: whoever holds it decides when it ends.
+
+    Args:
+        argv: program and arguments; the program is looked up on PATH.
+        log_path: its standard error is appended there; a new file is readable by its owner only.
+        env: its whole environment.
+        cwd: the folder it runs in; without it ours.
+
+    Raises:
+        CommandFailed: not found or not startable.
+    """
+    program = _find(argv[0], env, cwd)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    pipe = subprocess.PIPE
+    try:
+        process = _popen(
+            [program, *argv[1:]], env=env, cwd=cwd, stdin=pipe, stdout=pipe, stderr=log
+        )
+    finally:
+        os.close(log)
+    # Popen has made both, as asked: the casts only say so.
+    return Running(process, cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout))
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Terminate a program and all it started, kill what is left after a while, and wait."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+
+
+def _popen(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env=dict(env),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as fault:
+        raise CommandFailed(f"cannot start {argv[0]}", evidence=str(fault)) from fault
+
+
+def _tether() -> tuple[str, ...]:
+    if sys.platform != "linux":
+        return ()
+    return (sys.executable, "-I", "-S", str(TETHER), str(os.getpid()))
+
+
+def _find(program: str, env: Mapping[str, str], cwd: Path | None) -> str:
+    if os.sep in program:
+        path = (cwd or Path()) / program
+        if os.access(path, os.X_OK) and path.is_file():
+            return str(path.absolute())
+    elif found := shutil.which(program, path=env.get("PATH", os.defpath)):
+        return found
+    raise CommandFailed(
+        f"cannot start {program}",
+        evidence=f"no executable file of that name{'' if os.sep in program else ' on PATH'}",
+        next_step=f"Install {Path(program).name}, or put its folder on PATH.",
+    )
+
+
+def _failure(
+    argv: Sequence[str], what: str, output: bytes, environment: Mapping[str, str]
+) -> CommandFailed:
+    lines = _text(output).splitlines()[-_EVIDENCE_LINES:]
+    return CommandFailed(
+        redact(f"{Path(argv[0]).name} {what}", environment),
+        evidence=redact("\n".join([f"$ {' '.join(argv)}", *lines]), environment),
+    )
+
+
+def _how_it_ended(returncode: int) -> str:
+    if returncode >= 0:
+        return f"ended with exit code {returncode}"
+    return f"was killed by {signal_name(-returncode)}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9; the number itself where there is no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace")

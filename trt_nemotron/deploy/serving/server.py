@@ -1,0 +1,191 @@
+"""Start a bundle's server and hold it.
+
+    with start_server(bundle, manifest, plan, runtime, name="demo") as server:
+        ...  # server.endpoint.url answers
+
+At the end of the block, at Ctrl-C, and when this process is killed, the server ends too, unless
+`detach()` was called. `serve` and the pipeline both go through here.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from trt_nemotron.command import scrubbed_environment
+from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.runtimes.protocol import Launch, Runtime
+from trt_nemotron.deploy.serving.lifeline import Lifeline
+from trt_nemotron.deploy.serving.log import LogReader
+from trt_nemotron.deploy.serving.ports import LOOPBACK, free_port, require_free
+from trt_nemotron.deploy.serving.processes import (
+    INSTANCE_VARIABLE,
+    creation_time,
+)
+from trt_nemotron.deploy.serving.readiness import NotReady, Question, Readiness, tells_address
+from trt_nemotron.deploy.serving.registry import Registry
+from trt_nemotron.deploy.serving.running import GRACE_S, GUARD_MARGIN_S, RunningServer
+from trt_nemotron.deploy.serving.transport import Transport, send
+from trt_nemotron.deploy.serving.values import Endpoint
+from trt_nemotron.facts.release import KnownFailure
+from trt_nemotron.progress import SILENT, Progress
+
+__all__ = ["RunningServer", "choose_launch", "default_name", "start_server"]
+
+DEFAULT_TIMEOUT_S = 600.0
+"""Long enough for the slowest start this tool knows of: weights of 8 GB and their compilation."""
+
+
+def default_name(manifest: Manifest) -> str:
+    """The model's name, made fit to name an endpoint and to be typed after `stop`."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", manifest.served_model_name)
+    return name.strip("-._")[:63] or "server"
+
+
+def choose_launch(
+    bundle: Path, manifest: Manifest, plan: Plan, runtime: Runtime, port: int
+) -> tuple[Launch, str]:
+    """How to start, and the server's address as far as it is known before (else empty).
+
+    A server that chooses a free port itself is left to it; for one that cannot, we choose.
+    """
+    launch = runtime.launch(bundle, manifest, plan, port)
+    if port == 0:
+        if tells_address(launch):
+            return launch, ""
+        port = free_port()
+        launch = runtime.launch(bundle, manifest, plan, port)
+    return launch, f"http://{LOOPBACK}:{port}"
+
+
+def start_server(
+    bundle: Path,
+    manifest: Manifest,
+    plan: Plan,
+    runtime: Runtime,
+    *,
+    name: str = "",
+    port: int = 0,
+    progress: Progress = SILENT,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    registry: Registry | None = None,
+    log: Path | None = None,
+    grace_s: float = GRACE_S,
+    transport: Transport = send,
+) -> RunningServer:
+    """Start the server of a bundle on loopback and wait until it has generated a token.
+
+    Args:
+        bundle: the bundle's folder.
+        manifest: its manifest.
+        plan: its plan.
+        runtime: the runtime it was built for.
+        name: the endpoint's name on this machine; without it the model's.
+        port: 0 for a free one.
+        progress: told of the phases.
+        timeout_s: seconds it may take to become ready.
+        registry: where the endpoint is kept on record; without it the user's own.
+        log: where the server's output goes; without it the registry's folder.
+        grace_s: seconds the server has to end by itself when it is stopped.
+        transport: how the server is asked.
+
+    Raises:
+        EnvironmentUnfit: the port or the name is taken, or no state can be kept.
+        InvalidInput: `name` may not name an endpoint.
+        ServerFailed: it did not become ready; nothing of it is left then but its log.
+    """
+    require_free(port)
+    registry = registry or Registry()
+    launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, port)
+    name = name or default_name(manifest)
+    endpoint = Endpoint(
+        name=name,
+        state="starting",
+        url=url,
+        model=manifest.served_model_name,
+        runtime=runtime.name,
+        bundle=str(bundle.absolute()),
+        log=str((log or registry.log_path(name)).absolute()),
+        guard_pid=0,
+        guard_started=0.0,
+        started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        instance=secrets.token_hex(16),
+    )
+    failures = runtime.release().known_failures
+    server, pid = _start_held(endpoint, launch, registry, grace_s, failures)
+    question = Question(launch, url, manifest.served_model_name, timeout_s)
+    readiness = Readiness(
+        question,
+        server=server,
+        log=LogReader(Path(endpoint.log)),
+        transport=transport,
+        progress=progress,
+    )
+    try:
+        server.record(replace(server.endpoint, server_pid=pid, server_started=creation_time(pid)))
+        url = readiness.wait()
+        server.record(replace(server.endpoint, state="ready", url=url))
+    except NotReady as fault:
+        failure = server.failure(str(fault))
+        server.stop()
+        raise failure from None
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _start_held(
+    endpoint: Endpoint,
+    launch: Launch,
+    registry: Registry,
+    grace_s: float,
+    known_failures: Iterable[KnownFailure],
+) -> tuple[RunningServer, int]:
+    """Take the name, start guard and server, and put them on record; all or nothing.
+
+    Returns:
+        The server and its process id, which is not on record yet.
+    """
+    added = {
+        "PYTHONUNBUFFERED": "1",  # its log is read while it starts
+        **launch.environment,
+        INSTANCE_VARIABLE: endpoint.instance,
+    }
+    environment = scrubbed_environment(added, named=launch.secret_names)
+    with registry.claimed(endpoint.name):
+        _make_log(Path(endpoint.log))
+        lifeline = Lifeline.to_new_guard(folder=registry.folder, log=Path(endpoint.log))
+        held = replace(
+            endpoint,
+            guard_pid=lifeline.guard_pid,
+            guard_started=creation_time(lifeline.guard_pid),
+        )
+        server = RunningServer(
+            held, lifeline, registry, grace_s=grace_s, known_failures=known_failures
+        )
+        try:
+            lifeline.order_start(
+                launch.argv,
+                environment,
+                document=held,
+                path=registry.document_path(held.name),
+                grace_s=grace_s,
+            )
+            event = server.expect("started")
+        except BaseException:
+            lifeline.close()
+            lifeline.wait_for_end(grace_s + GUARD_MARGIN_S)
+            raise
+    return server, event.pid
+
+
+def _make_log(path: Path) -> None:
+    """A new, empty log that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
