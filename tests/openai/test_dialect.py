@@ -1,0 +1,42 @@
+import pytest
+
+from trt_nemotron.errors import InvalidInput
+from trt_nemotron.openai.dialect import (
+    DIALECTS,
+    OPENAI,
+    TRANSFORMERS_SERVE,
+    find_dialect,
+    recognize_dialect,
+)
+
+ROUTES = ["/v1/chat/completions", "/v1/completions", "/load_model", "/reset", "/health"]
+
+
+def test_the_common_form_lacks_nothing() -> None:
+    assert not OPENAI.missing
+    assert OPENAI.sends_done
+    assert OPENAI.lists_model
+
+
+def test_what_transformers_serve_lacks_has_a_reason_with_a_version() -> None:
+    assert not TRANSFORMERS_SERVE.sends_done
+    assert not TRANSFORMERS_SERVE.lists_model
+    assert all("5.23.0" in reason for reason in TRANSFORMERS_SERVE.missing.values())
+
+
+def test_a_dialect_is_found_by_its_name() -> None:
+    assert [find_dialect(name).name for name in DIALECTS] == list(DIALECTS)
+    with pytest.raises(InvalidInput, match="openai, transformers-serve"):
+        find_dialect("klingon")
+
+
+def test_transformers_serve_is_known_by_its_routes() -> None:
+    assert recognize_dialect({"paths": {route: {} for route in ROUTES}}) is TRANSFORMERS_SERVE
+
+
+@pytest.mark.parametrize(
+    "description",
+    [None, [], {}, {"paths": []}, {"paths": {"/v1/chat/completions": {}, "/health": {}}}],
+)
+def test_anything_else_is_the_common_form(description: object) -> None:
+    assert recognize_dialect(description) is OPENAI

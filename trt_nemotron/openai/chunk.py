@@ -1,0 +1,208 @@
+"""One event of a streamed chat completion, read tolerantly and told apart by what it carries.
+
+What servers send is read from their source and from the wire: `delta.content`, reasoning under
+`reasoning_content` (TensorRT-LLM, llama.cpp, SGLang) or `reasoning` (vLLM), tool calls as
+fragments, `usage` in an event of its own with `choices: []` or beside the finish reason, errors
+inside the stream. A reader that takes any of these for an answer measures and judges wrongly.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ChunkKind = Literal["content", "reasoning", "tool_call", "empty", "usage", "done", "error"]
+
+DONE = "[DONE]"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The server's own token counts; -1 for a figure it did not give."""
+
+    prompt_tokens: int = -1
+    completion_tokens: int = -1
+    total_tokens: int = -1
+    cached_tokens: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFragment:
+    """A piece of a tool call; pieces with the same `index` belong together, in order."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event.
+
+    Attributes:
+        kind: what it carries. `content`, `reasoning` and `tool_call` are token chunks: a delta with
+            text that is not white space only, or with tool-call content. A role, an empty string
+            or white space alone is `empty`: some servers send such before they compute anything.
+        content, reasoning: the text, white space kept, whatever the kind.
+        finish_reason: empty while the answer goes on.
+        error: what the server said, or what is wrong with the payload; kind `error` only.
+        index: which of several answers (`n`) it belongs to.
+    """
+
+    kind: ChunkKind
+    content: str = ""
+    reasoning: str = ""
+    tool_fragments: tuple[ToolFragment, ...] = ()
+    role: str = ""
+    finish_reason: str = ""
+    usage: Usage | None = None
+    error: str = ""
+    index: int = 0
+    model: str = ""
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it carries output of the model that counts as a token."""
+        return self.kind in {"content", "reasoning", "tool_call"}
+
+    @property
+    def characters(self) -> int:
+        """Characters of content, reasoning, tool names and arguments."""
+        tools = sum(len(part.name) + len(part.arguments) for part in self.tool_fragments)
+        return len(self.content) + len(self.reasoning) + tools
+
+
+class _Malformed(Exception):
+    """A payload that is JSON and not a chunk; the message says where."""
+
+
+def parse_chunk(payload: str) -> Chunk:
+    """The chunk that an event's data holds; never raises: what cannot be read is kind `error`."""
+    if payload.strip() == DONE:
+        return Chunk("done")
+    import msgspec
+
+    try:
+        tree = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as fault:
+        return Chunk("error", error=f"not JSON ({fault}): {payload[:200]}")
+    if not isinstance(tree, dict):
+        return Chunk("error", error=f"not a JSON object: {payload[:200]}")
+    message = error_message(tree)
+    if message:
+        return Chunk("error", error=message)
+    try:
+        return _parse_tree(tree)
+    except _Malformed as fault:
+        return Chunk("error", error=f"{fault}: {payload[:200]}")
+
+
+def parse_usage(tree: object) -> Usage | None:
+    """Token counts from a `usage` object; `None` when it is absent or null."""
+    if not isinstance(tree, dict):
+        return None
+    details = tree.get("prompt_tokens_details")
+    return Usage(
+        prompt_tokens=_count(tree.get("prompt_tokens")),
+        completion_tokens=_count(tree.get("completion_tokens")),
+        total_tokens=_count(tree.get("total_tokens")),
+        cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, dict) else -1,
+    )
+
+
+def error_message(tree: dict[str, Any]) -> str:
+    """The server's message when a response body or an event is an error; else empty.
+
+    Known forms: `{"error": {"message": ...}}` (OpenAI, llama.cpp), `{"error": "..."}`,
+    `{"object": "error", "message": ...}` (TensorRT-LLM, older vLLM), `{"detail": ...}` (FastAPI).
+    """
+    fault = tree.get("error")
+    if fault is None and tree.get("object") == "error":
+        fault = tree
+    if fault is None and "choices" not in tree:
+        fault = tree.get("detail")
+    if fault is None or fault == "":
+        return ""
+    if isinstance(fault, dict):
+        message = fault.get("message")
+        return message if isinstance(message, str) and message else str(fault)
+    return str(fault)
+
+
+def _parse_tree(tree: dict[str, Any]) -> Chunk:
+    usage = parse_usage(tree.get("usage"))
+    choices = tree.get("choices")
+    if not isinstance(choices, list):
+        raise _Malformed("no list `choices`")
+    model = tree.get("model")
+    model = model if isinstance(model, str) else ""
+    if not choices:
+        return Chunk("usage" if usage else "empty", usage=usage, model=model)
+    choice = choices[0]
+    if not isinstance(choice, dict):
+        raise _Malformed("`choices[0]` is not an object")
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        raise _Malformed("`choices[0].delta` is not an object")
+    content = _text(delta, "content")
+    reasoning = _text(delta, "reasoning_content") or _text(delta, "reasoning")
+    fragments = _fragments(delta.get("tool_calls"))
+    return Chunk(
+        _kind(content, reasoning, fragments),
+        content=content,
+        reasoning=reasoning,
+        tool_fragments=fragments,
+        role=_text(delta, "role"),
+        finish_reason=_text(choice, "finish_reason"),
+        usage=usage,
+        index=max(0, _count(choice.get("index"))),
+        model=model,
+    )
+
+
+def _kind(content: str, reasoning: str, fragments: tuple[ToolFragment, ...]) -> ChunkKind:
+    if content.strip():
+        return "content"
+    if reasoning.strip():
+        return "reasoning"
+    if any(part.name or part.arguments for part in fragments):
+        return "tool_call"
+    return "empty"
+
+
+def _text(tree: dict[str, Any], name: str) -> str:
+    value = tree.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _Malformed(f"`{name}` is not a string")
+    return value
+
+
+def _fragments(calls: object) -> tuple[ToolFragment, ...]:
+    if calls is None:
+        return ()
+    if not isinstance(calls, list):
+        raise _Malformed("`tool_calls` is not a list")
+    return tuple(_fragment(call, place) for place, call in enumerate(calls))
+
+
+def _fragment(call: object, place: int) -> ToolFragment:
+    if not isinstance(call, dict):
+        raise _Malformed("a tool call is not an object")
+    function = call.get("function") or {}
+    if not isinstance(function, dict):
+        raise _Malformed("`function` of a tool call is not an object")
+    index = _count(call.get("index"))
+    return ToolFragment(
+        index=index if index >= 0 else place,
+        id=_text(call, "id"),
+        name=_text(function, "name"),
+        arguments=_text(function, "arguments"),
+    )
+
+
+def _count(value: object) -> int:
+    """A token count or an index; -1 for anything that is not a non-negative integer."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return -1
+    return value if value >= 0 else -1
