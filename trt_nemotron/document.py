@@ -7,10 +7,12 @@ that a reader never meets half of one.
 """
 
 import difflib
+import functools
 import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,6 +22,9 @@ from trt_nemotron.errors import InvalidInput
 
 ValueT = TypeVar("ValueT", bound="Value")
 DocumentT = TypeVar("DocumentT", bound="Document")
+
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,9 +154,50 @@ def _parse_yaml(data: bytes, origin: str) -> object:
     import yaml
 
     try:
-        return yaml.safe_load(data)
+        return yaml.load(data, Loader=_strict_loader())  # noqa: S506 - derived from SafeLoader
     except yaml.YAMLError as fault:
-        raise InvalidInput(f"{origin} is not valid YAML", evidence=str(fault)) from fault
+        raise InvalidInput(
+            f"{origin} is not valid YAML",
+            evidence=str(fault),
+            next_step="Correct the line named and try again.",
+        ) from fault
+
+
+@functools.cache
+def _strict_loader() -> type:
+    """PyYAML's safe loader, stricter in two ways.
+
+    A key that stands twice is an error: YAML itself forbids it, and PyYAML lets the last one win
+    without a word. And a date stays the text that it is in JSON.
+    """
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    def construct_mapping(loader: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE_TAG:
+                continue
+            key = loader.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    "while reading a mapping",
+                    node.start_mark,
+                    f"key {key!r} stands twice, again on line {key_node.start_mark.line + 1}",
+                    key_node.start_mark,
+                )
+            if isinstance(key, Hashable):
+                seen.add(key)
+        mapping: dict[Any, Any] = base.construct_mapping(loader, node, deep)
+        return mapping
+
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag != _TIMESTAMP_TAG]
+        for first, pairs in base.yaml_implicit_resolvers.items()
+    }
+    members = {"construct_mapping": construct_mapping, "yaml_implicit_resolvers": resolvers}
+    return type("StrictLoader", (base,), members)
 
 
 def _suggest(fault: str, kind: type[msgspec.Struct]) -> str:

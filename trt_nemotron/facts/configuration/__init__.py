@@ -1,0 +1,1 @@
+"""A configuration held against what a release accepts: findings before minutes of loading."""
