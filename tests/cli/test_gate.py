@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from trt_nemotron.cli.main import run
+from trt_nemotron.document import write_document
+from trt_nemotron.measure.bench.values import (
+    ChunkRecord,
+    ClientHealth,
+    Environment,
+    Measurement,
+    RequestRecord,
+    Workload,
+)
+
+BUDGET = """schema: trt-nemotron/budget/1
+target: cpu
+bounds:
+  - {metric: tpot_p50_ms, concurrency: 1, at_most: %s}
+"""
+
+
+def record(index: int) -> RequestRecord:
+    stamps = [index * 2 * 10**7 + 8 * 10**6 + 500_000 * place for place in range(4)]
+    return RequestRecord(
+        index=index, concurrency=1, is_warmup=False, outcome="ok", connect_ns=0,
+        sent_ns=index * 2 * 10**7, finished_ns=stamps[-1], prompt_tokens=8, completion_tokens=4,
+        chunks=tuple(ChunkRecord(received_ns=at, kind="content", characters=1) for at in stamps),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def a_measurement() -> Measurement:
+    return Measurement(
+        url="http://127.0.0.1:1",
+        started_at="2026-11-23T12:00:00Z",
+        workload=Workload(
+            concurrencies=(1,), requests_per_concurrency=20, warmup_requests=0, input_tokens=8,
+            output_tokens=4, seed=1, timeout_s=9.0,
+        ),
+        environment=Environment(
+            target="cpu", runtime="llamacpp", release="1", model="m-embedded",
+            configuration_sha256="ab", client_version="1", python="3", system="s", processor="p",
+            cores=2,
+        ),
+        client=ClientHealth(
+            clock="user_read", cpu_share=0.1, loop_lag_p99_ms=0.1, floor_ttft_p50_ms=0.1
+        ),
+        records=tuple(record(index) for index in range(20)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path: Path, a_measurement: Measurement) -> Path:
+    write_document(tmp_path / "run.json", a_measurement)
+    (tmp_path / "good.yaml").write_text(BUDGET % 5)
+    (tmp_path / "tight.yaml").write_text(BUDGET % 0.01)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("budget", "code"), [("good.yaml", 0), ("tight.yaml", 1)])
+def test_exit_code_follows_the_decision(files: Path, budget: str, code: int):
+    assert run(["gate", str(files / "run.json"), "--budget", str(files / budget)]) == code
+
+
+def test_json_is_the_verdict_and_nothing_else(files: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["gate", str(files / "run.json"), "--budget", str(files / "tight.yaml"), "--json"]
+    assert run(arguments) == 1
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["decision"] == "fail"
+    assert verdict["results"][0]["metric"] == "tpot_p50_ms"
+
+
+def test_all_outputs_are_written(files: Path):
+    out = files / "out"
+    arguments = ["gate", str(files / "run.json"), "--budget", str(files / "good.yaml")]
+    arguments += ["--out", str(out), "--junit", str(files / "j.xml")]
+    assert run([*arguments, "--markdown", str(files / "m.md")]) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "verdict.json", "verdict.junit.xml", "verdict.md",
+    ]  # fmt: skip
+    assert (files / "j.xml").read_bytes() == (out / "verdict.junit.xml").read_bytes()
+    assert (files / "m.md").read_text().startswith("**PASS")
+
+
+def test_relative_bounds_without_and_with_a_baseline(files: Path, a_measurement: Measurement):
+    (files / "relative.yaml").write_text(
+        "schema: trt-nemotron/budget/1\ntarget: cpu\n"
+        "relative:\n  - {metric: tpot_p50_ms, concurrency: 1, worse_by_at_most_percent: 900}\n"
+    )
+    arguments = ["gate", str(files / "run.json"), "--budget", str(files / "relative.yaml")]
+    assert run(arguments) == 5
+    earlier = msgspec.structs.replace(a_measurement, started_at="2020-01-01T00:00:00Z")
+    write_document(files / "earlier.json", earlier)
+    assert run([*arguments, "--baseline", str(files / "earlier.json")]) == 0
+
+
+def test_files_given_in_each_others_place_are_refused(files: Path):
+    assert run(["gate", str(files / "good.yaml"), "--budget", str(files / "run.json")]) == 2
+
+
+def test_a_target_without_a_budget_names_those_that_have_one(
+    files: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["gate", str(files / "run.json"), "--budget", "cup"]) == 2
+    assert "cpu" in capsys.readouterr().err
+
+
+def test_the_shipped_budget_is_found_by_name(files: Path):
+    assert run(["gate", str(files / "run.json"), "--budget", "cpu"]) == 4
+
+
+def test_report_is_one_file(files: Path, capsys: pytest.CaptureFixture[str]):
+    verdict = ["gate", str(files / "run.json"), "--budget", str(files / "good.yaml")]
+    assert run([*verdict, "--out", str(files)]) == 0
+    arguments = ["report", str(files / "run.json"), "--verdict", str(files / "verdict.json")]
+    assert run([*arguments, "--json"]) == 0
+    page = Path(json.loads(capsys.readouterr().out)["report"])
+    assert page == files / "run.html"
+    assert "PASS" in page.read_text()
+
+
+def test_report_of_something_else_is_refused(files: Path):
+    assert run(["report", str(files / "good.yaml")]) == 2
+    assert not (files / "good.html").exists()

@@ -1,0 +1,56 @@
+"""`trt-nemotron report`: draw results as one HTML page."""
+
+from pathlib import Path
+
+import click
+
+from trt_nemotron.cli.console import console, json_option, print_json
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(short_help="Draw results as one HTML page.")
+@click.argument("measurement", type=_FILE)
+@click.option("--smoke", type=_FILE, help="Smoke report to show.")
+@click.option("--verdict", type=_FILE, help="Verdict to show.")
+@click.option("--plan", type=_FILE, help="Plan to show, as `plan` or a bundle holds it.")
+@click.option("--out", type=_FILE, help="The page.  [default: beside MEASUREMENT]")
+@json_option
+def command(  # noqa: PLR0917 - click passes them all by name
+    measurement: Path,
+    smoke: Path | None,
+    verdict: Path | None,
+    plan: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Draw MEASUREMENT, a file that `bench` wrote, as one page that needs nothing else.
+
+    \b
+    trt-nemotron report out/measurement.json.gz --smoke out/smoke.json --plan out/bundle/plan.json
+    """
+    from trt_nemotron import __version__
+    from trt_nemotron.deploy.plan import Plan
+    from trt_nemotron.document import read_document, write_atomically
+    from trt_nemotron.measure.bench.replay import read_measurement
+    from trt_nemotron.measure.gate.values import Verdict
+    from trt_nemotron.measure.report.contents import ReportContents, notice_for
+    from trt_nemotron.measure.report.html import render_report
+    from trt_nemotron.measure.smoke.values import SmokeReport
+    from trt_nemotron.pipeline.handover import plan_facts
+
+    run = read_measurement(measurement)
+    contents = ReportContents(
+        tool_version=__version__,
+        measurement=run,
+        verdict=None if verdict is None else read_document(verdict, Verdict),
+        smoke=None if smoke is None else read_document(smoke, SmokeReport),
+        plan=None if plan is None else plan_facts(read_document(plan, Plan)),
+        notice=notice_for(run.environment),
+    )
+    page = out or measurement.with_name(f"{measurement.name.partition('.')[0]}.html")
+    write_atomically(page, render_report(contents).encode())
+    if as_json:
+        print_json({"report": str(page.resolve())})
+    else:
+        console().print(f"Report: {page}", markup=False, soft_wrap=True)

@@ -1,0 +1,203 @@
+"""A budget: the bounds that a measurement on one target has to keep. Read strictly.
+
+Kept in `ci/budgets/<target>.yaml`; every key is explained in docs/gating.md.
+"""
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from trt_nemotron.document import Document, Value, read_document, to_tree
+from trt_nemotron.errors import InvalidInput
+from trt_nemotron.facts.location import budgets_folder
+from trt_nemotron.measure.bench.figures import Slo
+from trt_nemotron.measure.gate.metrics import Gain, Metric, metric_named
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0.0)]
+
+SMALLEST_RELATIVE_BOUND_PERCENT = 3.0
+"""Two processes of one binary on one machine differ by themselves; below this a relative bound
+would alarm on nothing (40 interleaved runs of identical servers, docs/gating.md)."""
+
+
+class AbsoluteBound(Value, frozen=True, kw_only=True):
+    """A bound in the metric's own unit: `at_most` for a cost, `at_least` for a gain."""
+
+    metric: str
+    concurrency: Count
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """The one of both that is given."""
+        limit = self.at_most if self.at_most is not None else self.at_least
+        return math.nan if limit is None else limit
+
+
+class RelativeBound(Value, frozen=True, kw_only=True):
+    """A bound against a baseline. What "worse" is follows from the metric's type."""
+
+    metric: str
+    concurrency: Count
+    worse_by_at_most_percent: float
+
+
+class SmokeRule(Value, frozen=True, kw_only=True):
+    """Whether a smoke report must be handed over; one that is handed over is always judged."""
+
+    required: bool = False
+
+
+class WorkloadRule(Value, frozen=True, kw_only=True):
+    """The work for which the bounds are meant; what is not named may be anything.
+
+    Attributes:
+        cached_share_at_most: share of the prompt tokens that the server took from its cache; a
+            TTFT over cached prompts is the cache's, not the model's.
+    """
+
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    is_thinking_enabled: bool | None = None
+    cached_share_at_most: Share = 0.1
+
+
+class Budget(Document, frozen=True, kw_only=True):
+    """What a measurement on `target` has to keep.
+
+    Attributes:
+        about: what the bounds are for, shown with the verdict.
+        slo: latency limits of a request; `goodput_rps` counts the requests that keep them.
+        minimum_samples: fewest measured requests for each concurrency that has a bound.
+    """
+
+    SCHEMA: ClassVar[str] = "trt-nemotron/budget/1"
+
+    target: str
+    about: str = ""
+    bounds: tuple[AbsoluteBound, ...] = ()
+    relative: tuple[RelativeBound, ...] = ()
+    smoke: SmokeRule = SmokeRule()
+    workload: WorkloadRule = WorkloadRule()
+    slo: Slo | None = None
+    minimum_samples: Count = 10
+
+
+def find_budget(name: str) -> Budget:
+    """The budget in the file `name`, or the shipped one of the target called so.
+
+    Raises:
+        InvalidInput: neither; the nearest target and all that have a budget are named.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml", ".json"} or path.is_file():
+        return read_budget(path)
+    folder = budgets_folder()
+    shipped = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in shipped:
+        nearest = difflib.get_close_matches(name, shipped, n=1)
+        raise InvalidInput(
+            f"there is no budget for {name!r}",
+            evidence=f"shipped: {', '.join(shipped)}",
+            next_step=f"Did you mean {nearest[0]}?" if nearest else "Name a file of your own.",
+        )
+    return read_budget(folder / f"{name}.yaml")
+
+
+def read_budget(path: Path) -> Budget:
+    """The budget kept in `path`.
+
+    Raises:
+        InvalidInput: unreadable, an unknown key or metric, or a bound that makes no sense.
+    """
+    budget = read_document(path, Budget)
+    check_budget(budget, origin=str(path))
+    return budget
+
+
+def check_budget(budget: Budget, *, origin: str) -> None:
+    """Refuse what the types alone allow: wrong direction, nonsense bounds, nothing to judge.
+
+    Raises:
+        InvalidInput: naming the bound and what to write instead.
+    """
+    if not (budget.bounds or budget.relative or budget.smoke.required):
+        raise InvalidInput(
+            f"{origin} bounds nothing, so anything would pass",
+            next_step="Add an entry under `bounds`, or `smoke: {required: true}`.",
+        )
+    for bound in budget.bounds:
+        _check_absolute(bound, metric_named(bound.metric), origin)
+    _check_slo(budget, origin)
+    for relative in budget.relative:
+        _check_relative(relative, metric_named(relative.metric), origin)
+    _check_no_twins(budget.bounds, origin)
+    _check_no_twins(budget.relative, origin)
+
+
+def _check_absolute(bound: AbsoluteBound, metric: Metric, origin: str) -> None:
+    given = [key for key in ("at_most", "at_least") if getattr(bound, key) is not None]
+    if given != [metric.bound_key]:
+        raise InvalidInput(
+            f"{origin}: {metric.name} takes `{metric.bound_key}` and nothing else",
+            evidence=f"{metric.name} is {metric.direction.replace('_', ' ')}; "
+            f"given: {', '.join(given) or 'no bound'}",
+            next_step=f"Write `{metric.bound_key}:`.",
+        )
+    is_least_wished = isinstance(metric, Gain) and bound.limit == 0
+    if not math.isfinite(bound.limit) or bound.limit < 0 or is_least_wished:
+        raise InvalidInput(
+            f"{origin}: {bound.limit:g} {metric.unit} is no bound for {metric.name}",
+            next_step="Give a finite number that a run could miss.",
+        )
+    if metric.unit == "share" and bound.limit >= 1:
+        raise InvalidInput(
+            f"{origin}: {metric.name} is a share of one; {bound.limit:g} can never be exceeded",
+            next_step="Write 0.01 for one percent.",
+        )
+
+
+def _check_slo(budget: Budget, origin: str) -> None:
+    is_asked = any(bound.metric == "goodput_rps" for bound in budget.bounds)
+    limits = [] if budget.slo is None else list(to_tree(budget.slo).values())
+    given = [limit for limit in limits if limit is not None]
+    if is_asked and not given:
+        raise InvalidInput(
+            f"{origin} bounds goodput_rps without an SLO to count by",
+            next_step="Add `slo: {ttft_ms: ..., tpot_ms: ...}`.",
+        )
+    if not all(math.isfinite(limit) and limit > 0 for limit in given):
+        raise InvalidInput(f"{origin}: an SLO is a positive number of milliseconds")
+
+
+def _check_relative(bound: RelativeBound, metric: Metric, origin: str) -> None:
+    if metric.quantile != 0.5:
+        raise InvalidInput(
+            f"{origin}: {metric.name} cannot be bounded relative to a baseline",
+            evidence="Only medians can: between identical servers a p99 varies by 30 % from run to "
+            "run, and a value that a run has once comes without an interval.",
+            next_step="Bound it absolutely, or bound the median relatively.",
+        )
+    percent = bound.worse_by_at_most_percent
+    if not SMALLEST_RELATIVE_BOUND_PERCENT <= percent < 1000.0:
+        raise InvalidInput(
+            f"{origin}: {metric.name} worse by at most {percent:g} % cannot be judged",
+            next_step=f"Choose from {SMALLEST_RELATIVE_BOUND_PERCENT:g} to under 1000.",
+        )
+
+
+def _check_no_twins(bounds: Sequence[AbsoluteBound | RelativeBound], origin: str) -> None:
+    counts = Counter((bound.metric, bound.concurrency) for bound in bounds)
+    for (name, concurrency), count in counts.items():
+        if count > 1:
+            raise InvalidInput(
+                f"{origin}: {name} at concurrency {concurrency} is bounded {count} times",
+                next_step="Keep one of them.",
+            )

@@ -1,0 +1,178 @@
+"""The verdict: validity first, then every bound of the budget. Pure: values in, a value out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.measure.bench.figures import Summary, summarise
+from trt_nemotron.measure.bench.percentiles import CONFIDENCE
+from trt_nemotron.measure.bench.values import Measurement
+from trt_nemotron.measure.gate.baseline import mismatch, swap_faults
+from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, check_budget
+from trt_nemotron.measure.gate.metrics import Metric, metric_named
+from trt_nemotron.measure.gate.outcome import worst
+from trt_nemotron.measure.gate.result import (
+    Finding,
+    bound_result,
+    show,
+    show_interval,
+    smoke_result,
+)
+from trt_nemotron.measure.gate.rule import decide, decide_relative
+from trt_nemotron.measure.gate.validity import (
+    fitness_faults,
+    physics_faults,
+    record_faults,
+    sample_fault,
+)
+from trt_nemotron.measure.gate.values import BoundResult, Decision, PhysicalLimit, Verdict
+from trt_nemotron.measure.smoke.values import SmokeReport
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A measurement with what follows from it.
+
+    Attributes:
+        summary: nothing when the records contradict themselves.
+        faults: why the run may not be judged.
+    """
+
+    measurement: Measurement
+    summary: Summary | None
+    faults: tuple[str, ...]
+
+
+def judge(
+    budget: Budget,
+    measurement: Measurement,
+    *,
+    smoke: SmokeReport | None = None,
+    baseline: Measurement | None = None,
+    limits: Sequence[PhysicalLimit] = (),
+) -> Verdict:
+    """Every bound of `budget` against the raw records of `measurement`.
+
+    Args:
+        budget: what has to be kept.
+        measurement: the run; its figures are recomputed here.
+        smoke: judged whenever it is given; missing where the budget requires it is `invalid`.
+        baseline: an earlier run; without it every relative bound is `no_baseline`.
+        limits: what the device can do at best; a better figure is `invalid`.
+
+    Raises:
+        InvalidInput: a bound that cannot be judged, such as an unknown metric.
+    """
+    check_budget(budget, origin=f"the budget for {budget.target}")
+    run = _examine(budget, measurement, baseline, limits)
+    results = (
+        *(_judge_smoke(report, budget) for report in _smoke_reports(smoke, budget)),
+        *(_judge_absolute(bound, budget, run) for bound in budget.bounds),
+        *(_judge_relative(bound, budget, run, baseline) for bound in budget.relative),
+    )
+    decisions: list[Decision] = [result.decision for result in results]
+    if run.faults:
+        decisions.append("invalid")
+    return Verdict(
+        budget=budget.target,
+        decision=worst(decisions),
+        results=results,
+        confidence=CONFIDENCE,
+        invalid_reasons=run.faults,
+    )
+
+
+def _examine(
+    budget: Budget,
+    measurement: Measurement,
+    baseline: Measurement | None,
+    limits: Sequence[PhysicalLimit],
+) -> _Run:
+    broken = record_faults(measurement)
+    if broken:
+        return _Run(measurement, None, broken)
+    summary = summarise(measurement, budget.slo)
+    swapped = () if baseline is None else swap_faults(measurement, baseline)
+    faults = (
+        *fitness_faults(measurement, budget),
+        *summary.invalid_reasons,
+        *physics_faults(summary, limits),
+        *swapped,
+    )
+    return _Run(measurement, summary, tuple(dict.fromkeys(faults)))
+
+
+def _judge_absolute(bound: AbsoluteBound, budget: Budget, run: _Run) -> BoundResult:
+    metric = metric_named(bound.metric)
+    found = _find(metric, bound.concurrency, budget, run)
+    decision: Decision = "invalid"
+    if found.interval is not None and not found.doubt:
+        decision = decide(metric, found.interval, bound.limit)
+    allowed = f"{metric.bound_key.replace('_', ' ')} {show(bound.limit, metric)}"
+    return bound_result(metric, bound, found, decision, allowed, limit=bound.limit)
+
+
+def _judge_relative(
+    bound: RelativeBound, budget: Budget, run: _Run, baseline: Measurement | None
+) -> BoundResult:
+    metric = metric_named(bound.metric)
+    percent = bound.worse_by_at_most_percent
+    found = _find(metric, bound.concurrency, budget, run)
+    allowed = f"at most {percent:g} % worse than the baseline"
+    if found.interval is None or found.doubt:
+        return bound_result(metric, bound, found, "invalid", allowed)
+    kept = _find_baseline(metric, bound.concurrency, budget, run, baseline)
+    if kept.interval is None or kept.doubt:
+        doubtful = Finding(found.interval, kept.doubt)
+        return bound_result(metric, bound, doubtful, "no_baseline", allowed)
+    return bound_result(
+        metric,
+        bound,
+        found,
+        decide_relative(metric, found.interval, kept.interval, percent),
+        f"{allowed}'s {show_interval(kept.interval, metric)}",
+        limit=metric.worsened(kept.interval.figure, percent),
+        baseline=kept.interval.figure,
+    )
+
+
+def _find_baseline(
+    metric: Metric, concurrency: int, budget: Budget, run: _Run, baseline: Measurement | None
+) -> Finding:
+    if baseline is None:
+        return Finding(None, "no baseline was handed over")
+    why_not = mismatch(run.measurement, baseline, budget)
+    if why_not:
+        return Finding(None, why_not)
+    kept = _find(metric, concurrency, budget, _Run(baseline, summarise(baseline, budget.slo), ()))
+    return Finding(kept.interval, f"in the baseline, {kept.doubt}" if kept.doubt else "")
+
+
+def _find(metric: Metric, concurrency: int, budget: Budget, run: _Run) -> Finding:
+    """The figure, and why it must not be judged; a doubtful figure is shown all the same."""
+    doubt = next(iter(run.faults), "")
+    doubt = doubt or sample_fault(run.measurement, concurrency, budget.minimum_samples)
+    if run.summary is None or all(s.concurrency != concurrency for s in run.summary.concurrencies):
+        return Finding(None, doubt)
+    try:
+        return Finding(metric.interval(run.summary.at(concurrency)), doubt)
+    except NoValidMeasurement as fault:
+        return Finding(None, doubt or fault.message)
+
+
+def _smoke_reports(smoke: SmokeReport | None, budget: Budget) -> tuple[SmokeReport | None, ...]:
+    return (smoke,) if smoke is not None or budget.smoke.required else ()
+
+
+def _judge_smoke(smoke: SmokeReport | None, budget: Budget) -> BoundResult:
+    if smoke is None:
+        return smoke_result("invalid", None, 0, "the budget requires a smoke report")
+    passed = [result.name for result in smoke.results if result.status == "pass"]
+    failed = [result.name for result in smoke.results if result.status == "fail"]
+    count = len(passed) + len(failed)
+    if failed:
+        reason = f"{len(failed)} of {count} smoke checks failed: {', '.join(failed)}"
+        return smoke_result("fail", len(failed), count, reason)
+    if not passed:
+        return smoke_result("invalid", None, 0, "the smoke report holds no check that was run")
+    return smoke_result("pass", 0, count, f"all {count} smoke checks passed")

@@ -1,0 +1,191 @@
+"""The closed set of metrics that a budget may bound. A metric's direction is its type.
+
+A gate elsewhere listed directions beside the names, had one of them the wrong way round and passed
+a p99 slowdown from 6 to 15 ms as an improvement (NVIDIA/TensorRT-LLM#18741). Here a `Cost` can only
+be kept below a bound and a `Gain` above one; nothing else knows which way is better.
+"""
+
+import difflib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+from trt_nemotron.errors import InvalidInput, NoValidMeasurement
+from trt_nemotron.measure.bench.figures import ConcurrencySummary
+from trt_nemotron.measure.gate.values import Direction
+
+Unit = Literal["ms", "tokens/s", "requests/s", "share"]
+BoundKey = Literal["at_most", "at_least"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure between its limits; a value that a run has once is its own limits.
+
+    Attributes:
+        samples: how many requests it was taken from.
+    """
+
+    figure: float
+    low: float
+    high: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(ABC):
+    """One figure of a measurement.
+
+    Attributes:
+        name: with its unit, as budgets and figures call it.
+        title: what it is, for people.
+        quantile: of a percentile; nothing for a value that a run has once, which has no limits.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    quantile: float | None = None
+
+    direction: ClassVar[Direction]
+    bound_key: ClassVar[BoundKey]
+
+    @abstractmethod
+    def is_within(self, figure: float, bound: float) -> bool:
+        """Whether `figure` keeps `bound`."""
+
+    @abstractmethod
+    def worst(self, interval: Interval) -> float:
+        """The worse end of the interval."""
+
+    @abstractmethod
+    def best(self, interval: Interval) -> float:
+        """The better end of the interval."""
+
+    @abstractmethod
+    def worsened(self, figure: float, percent: float) -> float:
+        """`figure` made worse by `percent` of itself."""
+
+    def interval(self, summary: ConcurrencySummary) -> Interval:
+        """The figure with its limits.
+
+        Raises:
+            NoValidMeasurement: there is no such figure, too few samples, or it cannot be true.
+        """
+        reading = summary.reading(self.name)
+        if reading.value is None:
+            raise NoValidMeasurement(f"no {self.name}: {reading.reason or 'not measured'}")
+        low = reading.value if reading.low is None else reading.low
+        high = reading.value if reading.high is None else reading.high
+        if not all(math.isfinite(end) and end >= 0 for end in (low, reading.value, high)):
+            raise NoValidMeasurement(f"{self.name} of {reading.value:g} {self.unit} cannot be")
+        return Interval(figure=reading.value, low=low, high=high, samples=reading.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost(Metric):
+    """A metric of which less is better: latencies, errors."""
+
+    direction: ClassVar[Direction] = "lower_is_better"
+    bound_key: ClassVar[BoundKey] = "at_most"
+
+    def is_within(self, figure: float, bound: float) -> bool:
+        """At most the bound."""
+        return figure <= bound
+
+    def worst(self, interval: Interval) -> float:
+        """The upper limit."""
+        return interval.high
+
+    def best(self, interval: Interval) -> float:
+        """The lower limit."""
+        return interval.low
+
+    def worsened(self, figure: float, percent: float) -> float:
+        """More of it."""
+        return figure * (1.0 + percent / 100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain(Metric):
+    """A metric of which more is better: throughput, goodput."""
+
+    direction: ClassVar[Direction] = "higher_is_better"
+    bound_key: ClassVar[BoundKey] = "at_least"
+
+    def is_within(self, figure: float, bound: float) -> bool:
+        """At least the bound."""
+        return figure >= bound
+
+    def worst(self, interval: Interval) -> float:
+        """The lower limit."""
+        return interval.low
+
+    def best(self, interval: Interval) -> float:
+        """The upper limit."""
+        return interval.high
+
+    def worsened(self, figure: float, percent: float) -> float:
+        """Less of it."""
+        return figure * (1.0 - percent / 100.0)
+
+
+def _latencies() -> list[Metric]:
+    titles = {
+        "ttft": "time to first token",
+        "ttfa": "time to first answer token",
+        "tpot": "time per output token",
+        "e2e": "end to end",
+    }
+    return [
+        Cost(
+            name=f"{short}_p{percent}_ms",
+            title=f"{title}, p{percent}",
+            unit="ms",
+            quantile=percent / 100.0,
+        )
+        for short, title in titles.items()
+        for percent in (50, 90, 95, 99)
+    ]
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            *_latencies(),
+            Gain(name="tokens_per_s", title="output tokens, all streams", unit="tokens/s"),
+            Gain(name="tokens_per_s_per_user", title="output tokens, one stream", unit="tokens/s"),
+            Gain(name="goodput_rps", title="requests within the SLO", unit="requests/s"),
+            Cost(name="error_share", title="requests that failed", unit="share"),
+        )
+    }
+)
+"""Every metric a budget may name. Inter-token latency is not among them, see docs/gating.md."""
+
+
+def metric_named(name: str) -> Metric:
+    """The metric called `name`.
+
+    Raises:
+        InvalidInput: there is none; the nearest is named.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if name.startswith("itl"):
+        raise InvalidInput(
+            f"{name} cannot be gated",
+            evidence="The gaps of one stream depend on each other, so a percentile over gaps has "
+            "no limits of known confidence.",
+            next_step="Bound a tpot percentile, whose unit is the request; the report draws the "
+            "inter-token latencies.",
+        )
+    nearest = difflib.get_close_matches(name, METRICS, n=1)
+    raise InvalidInput(
+        f"there is no metric called {name!r}",
+        evidence=f"known: {', '.join(METRICS)}",
+        next_step=f"Did you mean {nearest[0]}?" if nearest else "Choose one of those known.",
+    )

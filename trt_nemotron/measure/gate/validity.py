@@ -1,0 +1,174 @@
+"""Whether a run may be judged at all. Asked before any bound: a broken run is never a pass.
+
+Every function gives sentences; no sentence means no fault. What follows from the client's own
+health is found where it is measured (`bench.validity`) and taken over; here stand the faults of the
+records themselves and those of a run that is not the one the budget is meant for.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.measure.bench.figures import Summary
+from trt_nemotron.measure.bench.request_figures import token_chunks
+from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
+from trt_nemotron.measure.gate.budget import Budget, WorkloadRule
+from trt_nemotron.measure.gate.metrics import metric_named
+from trt_nemotron.measure.gate.values import PhysicalLimit
+
+
+def record_faults(measurement: Measurement) -> tuple[str, ...]:
+    """Records that contradict themselves: no figure may be taken from such a file."""
+    measured = measured_records(measurement)
+    if not measured:
+        return ("the run holds no measured request",)
+    return (*_clock_faults(measured), *_twin_faults(measured), *_token_faults(measured))
+
+
+def fitness_faults(measurement: Measurement, budget: Budget) -> tuple[str, ...]:
+    """Why a run with sound records is still not the one to judge by `budget`."""
+    measured = measured_records(measurement)
+    return (
+        *_target_faults(measurement, budget),
+        *_workload_faults(measurement, budget.workload),
+        *_outcome_faults(measured, budget),
+        *_length_faults(measurement, measured),
+        *_cache_faults(measured, budget.workload),
+        *_health_faults(measurement.client),
+    )
+
+
+def physics_faults(summary: Summary, limits: Sequence[PhysicalLimit]) -> Iterator[str]:
+    """Figures better than the device can give: the measurement is broken, not the device fast."""
+    measured = {figures.concurrency: figures for figures in summary.concurrencies}
+    for limit in limits:
+        metric = metric_named(limit.metric)
+        if limit.concurrency not in measured:
+            continue
+        try:
+            figure = metric.interval(measured[limit.concurrency]).figure
+        except NoValidMeasurement:
+            continue
+        if figure != limit.best and metric.is_within(figure, limit.best):
+            yield (
+                f"{metric.name} of {figure:.4g} {metric.unit} at concurrency {limit.concurrency} "
+                f"is better than the {limit.best:.4g} {metric.unit} that the device allows "
+                f"({limit.source})"
+            )
+
+
+def sample_fault(measurement: Measurement, concurrency: int, minimum: int) -> str:
+    """Why the requests at `concurrency` are too few to judge; empty when they suffice."""
+    here = [r for r in measured_records(measurement) if r.concurrency == concurrency]
+    if not here:
+        return f"nothing was measured at concurrency {concurrency}"
+    good = sum(record.outcome == "ok" for record in here)
+    if good < minimum:
+        return f"{good} good requests at concurrency {concurrency}, the budget asks for {minimum}"
+    return ""
+
+
+def measured_records(measurement: Measurement) -> list[RequestRecord]:
+    """The records that are not warm-up."""
+    return [record for record in measurement.records if not record.is_warmup]
+
+
+def _clock_faults(records: Sequence[RequestRecord]) -> Iterator[str]:
+    backwards = [record for record in records if not _runs_forward(record)]
+    if backwards:
+        yield f"the clock ran backwards in {_count(backwards)} ({_where(backwards[0])} first)"
+
+
+def _runs_forward(record: RequestRecord) -> bool:
+    """Whether every time of the record follows the one before; a failed request may lack some."""
+    if record.outcome != "ok":
+        return True
+    stamps = (chunk.received_ns for chunk in record.chunks)
+    times = [0, record.sent_ns, *stamps, record.finished_ns]
+    return all(earlier <= later for earlier, later in pairwise(times))
+
+
+def _twin_faults(records: Sequence[RequestRecord]) -> Iterator[str]:
+    counts = Counter((r.concurrency, r.index, r.sent_ns) for r in records)
+    twins = sum(count - 1 for count in counts.values())
+    if twins:
+        yield f"{twins} of {len(records)} records stand in the file twice"
+
+
+def _token_faults(records: Sequence[RequestRecord]) -> Iterator[str]:
+    empty = [r for r in records if r.outcome == "ok" and not token_chunks(r)]
+    if empty:
+        yield f"{_count(empty)} ended well without a single token ({_where(empty[0])} first)"
+
+
+def _target_faults(measurement: Measurement, budget: Budget) -> Iterator[str]:
+    measured = measurement.environment.target
+    if measured != budget.target:
+        yield f"the budget is for target {budget.target}, the run was on {measured}"
+
+
+def _workload_faults(measurement: Measurement, rule: WorkloadRule) -> Iterator[str]:
+    for name in ("input_tokens", "output_tokens", "is_thinking_enabled"):
+        meant = getattr(rule, name)
+        measured = getattr(measurement.workload, name)
+        if meant is not None and measured != meant:
+            yield f"the budget is meant for {name} {meant}, the run had {measured}"
+    if rule.output_tokens is not None and not measurement.is_length_fixed:
+        yield "the budget is meant for a fixed output length, the run had none"
+
+
+def _outcome_faults(records: Sequence[RequestRecord], budget: Budget) -> Iterator[str]:
+    """Failed requests, except where the budget itself says how many may fail."""
+    tolerated = {bound.concurrency for bound in budget.bounds if bound.metric == "error_share"}
+    failed = [r for r in records if r.outcome != "ok" and r.concurrency not in tolerated]
+    if failed:
+        kinds = Counter(record.outcome for record in failed)
+        seen = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        yield f"{len(failed)} of {len(records)} requests failed ({seen})"
+
+
+def _length_faults(measurement: Measurement, records: Sequence[RequestRecord]) -> Iterator[str]:
+    good = [record for record in records if record.outcome == "ok"]
+    unknown = [record for record in good if record.completion_tokens < 0]
+    if unknown:
+        yield f"the server did not say how many tokens it made in {_count(unknown)}"
+    asked = measurement.workload.output_tokens
+    wrong = [r for r in good if r.completion_tokens >= 0 and r.completion_tokens != asked]
+    if measurement.is_length_fixed and wrong:
+        made = sorted({record.completion_tokens for record in wrong})
+        yield (
+            f"{_count(wrong)} made {', '.join(map(str, made[:3]))} tokens "
+            f"instead of the {asked} asked for"
+        )
+
+
+def _cache_faults(records: Sequence[RequestRecord], rule: WorkloadRule) -> Iterator[str]:
+    known = [r for r in records if r.prompt_tokens > 0 and r.cached_tokens >= 0]
+    prompt = sum(record.prompt_tokens for record in known)
+    share = sum(record.cached_tokens for record in known) / prompt if prompt else 0.0
+    if share > rule.cached_share_at_most:
+        yield (
+            f"{share:.0%} of the prompt tokens came from the server's cache, "
+            f"at most {rule.cached_share_at_most:.0%} may"
+        )
+
+
+def _health_faults(client: ClientHealth) -> Iterator[str]:
+    figures = {
+        "processor share": client.cpu_share,
+        "timer lateness": client.loop_lag_p99_ms,
+        "own TTFT": client.floor_ttft_p50_ms,
+    }
+    for name, figure in figures.items():
+        if not math.isfinite(figure) or figure < 0:
+            yield f"the client's {name} reads {figure:g}: it was not measured"
+
+
+def _count(records: Sequence[RequestRecord]) -> str:
+    return f"{len(records)} request{'s' if len(records) > 1 else ''}"
+
+
+def _where(record: RequestRecord) -> str:
+    return f"request {record.index} at concurrency {record.concurrency}"
