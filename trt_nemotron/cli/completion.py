@@ -8,7 +8,7 @@ from trt_nemotron.errors import InvalidInput
 @click.command(short_help="Print the shell completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    r"""Print the completion script for SHELL.
+    """Print the completion script for SHELL.
 
     \b
     bash:  trt-nemotron completion bash >> ~/.bashrc

@@ -52,9 +52,13 @@ class DrawnProgress:
         self._screen = screen
         self._bars = bars
         self._task = bars.add_task("", total=None) if bars is not None else None
+        self._phase = ""
 
     def phase(self, text: str) -> None:
-        """Show the phase."""
+        """Show the phase; one that is told twice in a row is shown once."""
+        if text == self._phase:
+            return
+        self._phase = text
         if self._bars is not None and self._task is not None:
             self._bars.reset(self._task, description=text, total=None)
         else:
@@ -71,12 +75,18 @@ class DrawnProgress:
 
 
 @contextmanager
-def drawn_progress(is_quiet: bool = False) -> Iterator[Progress]:
-    """A progress for the time of the block; nothing at all when `is_quiet`."""
+def drawn_progress(
+    *, is_quiet: bool = False, screen: "Console | None" = None
+) -> Iterator[Progress]:
+    """A progress for the time of the block; nothing at all when `is_quiet`.
+
+    Whoever prints lines of its own meanwhile hands over the `screen` it prints them on: a line
+    printed past the moving one would break it.
+    """
     if is_quiet:
         yield SILENT
         return
-    screen = console()
+    screen = screen or console()
     if not screen.is_terminal:
         yield DrawnProgress(screen, None)
         return

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gate": ("gate", "Judge a measurement against a budget."),
     "report": ("report", "Draw results as one HTML page."),
     "targets": ("targets", "List targets and the runtimes known for each."),
+    "config": ("config", "Check a configuration file against a release."),
     "completion": ("completion", "Print the shell completion script."),
 }
 """Name -> (module under `trt_nemotron.cli`, one-line help); a test compares both with it."""
@@ -71,7 +72,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="trt-nemotron")
 def cli() -> None:
-    r"""Put NVIDIA-Nemotron-3-Nano-4B on a device and know, with numbers, that it works.
+    """Put NVIDIA-Nemotron-3-Nano-4B on a device and know, with numbers, that it works.
 
     \b
     Start here, on any machine:   trt-nemotron check --target cpu

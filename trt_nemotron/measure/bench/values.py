@@ -11,7 +11,8 @@ from trt_nemotron.document import Document, Value
 RequestOutcome = Literal[
     "ok", "http_error", "stream_error", "truncated", "timeout", "disconnected", "wrong_length"
 ]
-ChunkKind = Literal["content", "reasoning", "tool_call", "empty", "usage", "done", "error"]
+ChunkKind = Literal["content", "reasoning", "tool_call", "blank", "empty", "usage", "done", "error"]
+"""`blank` is text of white space alone: a token inside an answer, never the first one."""
 ClockSource = Literal["packet_ring", "kernel_receive", "user_read"]
 
 
@@ -24,6 +25,9 @@ class Workload(Value, frozen=True, kw_only=True):
         input_tokens: wished prompt length; what it really was stands in each record.
         output_tokens: fixed output length, asked for with `ignore_eos` and verified afterwards.
         seed: of the prompts; prompts are unique within a run.
+        warmup_requests: before each concurrency, at least one for every stream of it.
+        timeout_s: of one request, from its sending to its end.
+        total_timeout_s: of the whole run.
     """
 
     concurrencies: tuple[int, ...]
@@ -34,25 +38,35 @@ class Workload(Value, frozen=True, kw_only=True):
     seed: int
     timeout_s: float
     is_thinking_enabled: bool = False
+    total_timeout_s: float = 3600.0
 
 
 class ChunkRecord(Value, frozen=True, kw_only=True, array_like=True):
-    """One server-sent event: when it was there, what it carried."""
+    """One server-sent event: when it was there, what it carried.
+
+    Attributes:
+        received_ns: stamp of the read that completed it. Events that one read completed share it.
+        tokens_so_far: completion tokens by the server's own running count; -1 when it gave none.
+    """
 
     received_ns: int
     kind: ChunkKind
     characters: int
+    tokens_so_far: int = -1
 
 
 class RequestRecord(Value, frozen=True, kw_only=True):
     """One request as it was seen on the wire.
 
     Attributes:
-        sent_ns: when the request's last byte had been handed to the kernel.
+        connect_ns: how long opening the connection took; 0 when an open one was used again.
+        sent_ns: read just before the call that handed the request's last byte to the kernel.
+        send_call_ns: how long that call took: how uncertain `sent_ns` is.
         chunks: every event in order, those that are no tokens included.
         finished_ns: when the stream had ended.
         prompt_tokens, completion_tokens, cached_tokens: the server's own `usage`; -1 when it gave
             none.
+        clock: what stamped the chunks of this request.
     """
 
     index: int
@@ -69,6 +83,8 @@ class RequestRecord(Value, frozen=True, kw_only=True):
     completion_tokens: int = -1
     cached_tokens: int = -1
     error: str = ""
+    send_call_ns: int = 0
+    clock: ClockSource = "user_read"
 
 
 class Environment(Value, frozen=True, kw_only=True):
@@ -86,23 +102,57 @@ class Environment(Value, frozen=True, kw_only=True):
     cores: int
 
 
+class LoopLag(Value, frozen=True, kw_only=True):
+    """How late the client's timer fired in one closed loop."""
+
+    concurrency: int
+    p99_ms: float
+
+
 class ClientHealth(Value, frozen=True, kw_only=True):
     """How well the client itself was, so that its own delay is not taken for the server's.
 
     Attributes:
+        clock: the least exact clock that stamped any measured request.
         cpu_share: processor time of the client over wall time, 1.0 is one core.
         loop_lag_p99_ms: how late the client's own timer fired.
         floor_ttft_p50_ms: TTFT the client reports for a loopback server that answers at once.
+        floor_ttft_p99_ms: the same at the highest concurrency of the run, as its p99.
+        stamp_delay_p50_ms, stamp_delay_p99_ms: how much later than that server's own clock just
+            before `send` its chunks were stamped, at the highest concurrency of the run.
+        read_lag_p99_ms: user-space time of a read minus the kernel's stamp of it, during the run;
+            -1 without kernel stamps.
+        cpu_us_per_chunk: processor time of the measuring loop over the chunks it read.
+        loop_lags: the same lateness for each closed loop on its own.
+        clock_steps: steps of the wall clock seen; requests across one carry user-space stamps.
+        niceness: scheduling priority the loop was given; 0 where raising it was not allowed.
+        unstamped_reads: reads for which the kernel gave no stamp although it was asked to.
     """
 
     clock: ClockSource
     cpu_share: float
     loop_lag_p99_ms: float
     floor_ttft_p50_ms: float
+    floor_ttft_p99_ms: float = -1.0
+    stamp_delay_p50_ms: float = -1.0
+    stamp_delay_p99_ms: float = -1.0
+    read_lag_p99_ms: float = -1.0
+    cpu_us_per_chunk: float = -1.0
+    loop_lags: tuple[LoopLag, ...] = ()
+    clock_steps: int = 0
+    niceness: int = 0
+    unstamped_reads: int = 0
 
 
 class Measurement(Document, frozen=True, kw_only=True):
-    """One run of the measuring client."""
+    """One run of the measuring client.
+
+    Attributes:
+        dialect: how the server was spoken to, see `openai.dialect`.
+        profile: name of the workload profile it started from; empty for none.
+        is_length_fixed: whether the server was asked for exactly `output_tokens` tokens.
+        notes: what happened on the way that no record shows, one sentence each.
+    """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/measurement/1"
 
@@ -112,3 +162,7 @@ class Measurement(Document, frozen=True, kw_only=True):
     environment: Environment
     client: ClientHealth
     records: tuple[RequestRecord, ...]
+    dialect: str = ""
+    profile: str = ""
+    is_length_fixed: bool = True
+    notes: tuple[str, ...] = ()

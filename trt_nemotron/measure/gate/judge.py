@@ -36,11 +36,14 @@ class _Run:
     Attributes:
         summary: nothing when the records contradict themselves.
         faults: why the run may not be judged.
+        lateness: why the client's own lateness shows in the figures; bounds are then judged by what
+            the server can have done at worst, and can be kept, but not missed.
     """
 
     measurement: Measurement
     summary: Summary | None
     faults: tuple[str, ...]
+    lateness: tuple[str, ...] = ()
 
 
 def judge(
@@ -79,6 +82,7 @@ def judge(
         results=results,
         confidence=CONFIDENCE,
         invalid_reasons=run.faults,
+        notes=run.lateness,
     )
 
 
@@ -95,19 +99,22 @@ def _examine(
     swapped = () if baseline is None else swap_faults(measurement, baseline)
     faults = (
         *fitness_faults(measurement, budget),
-        *summary.invalid_reasons,
+        *(reason for reason in summary.invalid_reasons if reason not in summary.lateness_reasons),
         *physics_faults(summary, limits),
         *swapped,
     )
-    return _Run(measurement, summary, tuple(dict.fromkeys(faults)))
+    return _Run(measurement, summary, tuple(dict.fromkeys(faults)), summary.lateness_reasons)
 
 
 def _judge_absolute(bound: AbsoluteBound, budget: Budget, run: _Run) -> BoundResult:
     metric = metric_named(bound.metric)
-    found = _find(metric, bound.concurrency, budget, run)
+    is_late = bool(run.lateness) and metric.is_timed
+    found = _find(metric, bound.concurrency, budget, run, at_worst=is_late)
     decision: Decision = "invalid"
     if found.interval is not None and not found.doubt:
         decision = decide(metric, found.interval, bound.limit)
+    if is_late and decision != "pass" and not found.doubt:
+        decision, found = "invalid", Finding(found.interval, run.lateness[0])
     allowed = f"{metric.bound_key.replace('_', ' ')} {show(bound.limit, metric)}"
     return bound_result(metric, bound, found, decision, allowed, limit=bound.limit)
 
@@ -118,6 +125,8 @@ def _judge_relative(
     metric = metric_named(bound.metric)
     percent = bound.worse_by_at_most_percent
     found = _find(metric, bound.concurrency, budget, run)
+    if run.lateness and metric.is_timed and not found.doubt:
+        found = Finding(found.interval, run.lateness[0])
     allowed = f"at most {percent:g} % worse than the baseline"
     if found.interval is None or found.doubt:
         return bound_result(metric, bound, found, "invalid", allowed)
@@ -148,14 +157,17 @@ def _find_baseline(
     return Finding(kept.interval, f"in the baseline, {kept.doubt}" if kept.doubt else "")
 
 
-def _find(metric: Metric, concurrency: int, budget: Budget, run: _Run) -> Finding:
+def _find(
+    metric: Metric, concurrency: int, budget: Budget, run: _Run, *, at_worst: bool = False
+) -> Finding:
     """The figure, and why it must not be judged; a doubtful figure is shown all the same."""
     doubt = next(iter(run.faults), "")
     doubt = doubt or sample_fault(run.measurement, concurrency, budget.minimum_samples)
     if run.summary is None or all(s.concurrency != concurrency for s in run.summary.concurrencies):
         return Finding(None, doubt)
+    figures = run.summary.at(concurrency)
     try:
-        return Finding(metric.interval(run.summary.at(concurrency)), doubt)
+        return Finding(metric.interval(figures.at_worst() if at_worst else figures), doubt)
     except NoValidMeasurement as fault:
         return Finding(None, doubt or fault.message)
 

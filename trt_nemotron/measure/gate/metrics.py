@@ -53,6 +53,11 @@ class Metric(ABC):
     direction: ClassVar[Direction]
     bound_key: ClassVar[BoundKey]
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether it comes from the client's clock, and so suffers from a late client."""
+        return self.unit != "share"
+
     @abstractmethod
     def is_within(self, figure: float, bound: float) -> bool:
         """Whether `figure` keeps `bound`."""

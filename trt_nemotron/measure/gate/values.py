@@ -46,6 +46,7 @@ class Verdict(Document, frozen=True, kw_only=True):
     results: tuple[BoundResult, ...]
     confidence: float
     invalid_reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class PhysicalLimit(Value, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ def render_markdown(verdict: Verdict, notice: str = "") -> str:
     if notice:
         lines += [f"> {_escape(notice)}", ""]
     lines += [f"- {_escape(reason)}" for reason in verdict.invalid_reasons]
-    lines += [""] if verdict.invalid_reasons else []
+    lines += [f"- {_escape(f'{words.LATE}: {reason}')}" for reason in verdict.notes]
+    lines += [""] if verdict.invalid_reasons or verdict.notes else []
     lines += [
         "| decision | metric | streams | measured | limits | bound | baseline |",
         "|---|---|---:|---:|---:|---:|---:|",

@@ -30,6 +30,7 @@ def verdict_view(verdict: Verdict, notice: str = "") -> RenderableType:
     parts: list[RenderableType] = [first]
     if notice:
         parts.append(Text(f"Note: {notice}.", style="dim"))
+    parts += [Text(f"{words.LATE}: {reason}", style="yellow") for reason in verdict.notes]
     parts.append(_bounds(verdict))
     said = verdict.decision == "invalid"
     parts += [

@@ -134,9 +134,9 @@ def _subject(contents: ReportContents) -> str:
 
 
 def _more_reasons(verdict: Verdict, said: str) -> tuple[str, ...]:
-    """What the one sentence had no room for, each once; nothing for a pass."""
+    """What the one sentence had no room for, each once; for a pass only how it was judged."""
     if verdict.decision == "pass":
-        return ()
+        return tuple(f"{words.LATE}: {reason}." for reason in verdict.notes)
     faults = verdict.invalid_reasons
     open_bounds = [result.reason for result in verdict.results if result.decision != "pass"]
     reasons = [*faults, *(r for r in open_bounds if not any(fault in r for fault in faults))]

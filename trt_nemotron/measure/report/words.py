@@ -23,6 +23,10 @@ DECISION_SIGNS: Mapping[Decision, str] = MappingProxyType(
 )
 
 
+LATE = "Judged by what the server can have done at worst"
+"""Before the reason of a verdict's note: the client was late, see docs/gating.md."""
+
+
 def number(value: float | None) -> str:
     """Three significant digits, no exponent up to millions; a dash for nothing."""
     if value is None:

@@ -1,0 +1,99 @@
+"""`trt-nemotron bench` from the command line, against a real server."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from trt_nemotron.cli.main import run
+
+TESTS = Path(__file__).resolve().parent.parent
+QUICK = ["--requests", "8", "--output-tokens", "6", "--input-tokens", "24", "--warmup", "1"]
+
+
+def bench_conftest() -> ModuleType:
+    path = TESTS / "measure" / "bench" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("bench_conftest", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The root of a truth server."""
+    server = bench_conftest().Truth()
+    yield server.url_for(ttft_ms=10, interval_ms=3)
+    server.end()
+
+
+def test_people_get_a_table_and_the_file_replays_to_the_same(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    kept = tmp_path / "m.json.gz"
+    options = ["--url", url, "--concurrency", "1,2", *QUICK, "--slo", "ttft_ms=1000"]
+    assert run(["bench", *options, "--out", str(kept)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    for text in ("TTFT", "TPOT", "ITL", "E2E", "– needs 459", "8 of 8", "clock:", "floor of TTFT"):  # noqa: RUF001
+        assert text in shown.err
+    table = shown.err[shown.err.index("latency, ms") :]
+    assert run(["bench", "--replay", str(kept), "--slo", "ttft_ms=1000"]) == 0
+    assert capsys.readouterr().err == table
+
+
+def test_programs_get_json_and_nothing_else(url: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["bench", "--url", url, "--concurrency", "1", *QUICK, "--json"]) == 0
+    shown = capsys.readouterr()
+    tree = json.loads(shown.out)
+    assert shown.err == ""
+    (level,) = tree["summary"]["concurrencies"]
+    assert level["outcomes"] == {"ok": 8}
+    assert level["ttft_ms"]["p99"] is None
+    assert level["goodput_rps"] is None
+    assert tree["environment"]["model"] == "truth"
+
+
+def test_a_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]):
+    url = "http://127.0.0.1:9"
+    assert run(["bench", "--url", url, "--dry-run", "--json", "--profile", "stress"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["workload"]["concurrencies"] == [1, 8, 32]
+    assert run(["bench", "--url", url, "--dry-run"]) == 0
+    assert "would measure" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "either the name of an endpoint or --url"),
+        (["here", "--url", "http://127.0.0.1:9"], "either the name of an endpoint or --url"),
+        (["no-such-server"], "not on record"),
+        (["--url", "http://127.0.0.1:9", "--concurrency", "1,x"], "whole numbers"),
+        (["--url", "http://127.0.0.1:9", "--slo", "itl_ms=3"], "NAME=MS"),
+        (["--url", "http://127.0.0.1:9", "--slo", "ttft_ms=nan"], "NAME=MS"),
+        (["--url", "http://127.0.0.1:9", "--requests", "0"], "must lie between"),
+        (["--url", "http://127.0.0.1:9", "--dialect", "klingon"], "klingon"),
+        (["--url", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),
+        (["--url", "https://127.0.0.1:9"], "TLS"),
+        (["--replay", "nowhere.json"], "cannot read"),
+        (["--replay", "a.json", "--url", "http://127.0.0.1:9"], "--replay"),
+    ],
+)
+def test_bad_input_is_one_clear_message(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["bench", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_has_its_own_exit_code(capsys: pytest.CaptureFixture[str]):
+    assert run(["bench", "--url", "http://127.0.0.1:9"]) == 11
+    assert "does not answer" in capsys.readouterr().err

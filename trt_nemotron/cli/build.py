@@ -1,0 +1,108 @@
+"""`trt-nemotron build`: a plan and a checkpoint become a bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.deploy_options import deploy_options, wishes_from
+
+if TYPE_CHECKING:
+    from trt_nemotron.deploy.bundle import Manifest
+    from trt_nemotron.deploy.checkpoint.values import Checkpoint
+    from trt_nemotron.deploy.plan import Plan
+
+DEFAULT_FOLDER = Path("bundles")
+
+
+@click.command(short_help="Build a verified bundle.")
+@deploy_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The bundle's folder.  [default: bundles/TARGET-RUNTIME-PRECISION-MODEL]",
+)
+@click.option("--force", is_flag=True, help="Replace another or a damaged bundle at --out.")
+@dry_run_option
+@json_option
+def command(
+    *,
+    target: str,
+    runtime: str | None,
+    checkpoint: Path | None,
+    precision: str | None,
+    context: int | None,
+    slots: int | None,
+    threads: int | None,
+    model_name: str | None,
+    out: Path | None,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Plan, then build a bundle: a folder that holds all a server needs, and can prove it.
+
+    What is built is loaded by the server's own engine before it counts. The same inputs give the
+    same bytes; a bundle that is there already is verified and kept.
+
+    \b
+    trt-nemotron build --target cpu
+    trt-nemotron build --target cpu --precision q8_0 --out /tmp/small
+    trt-nemotron build --target cpu --checkpoint NVIDIA-Nemotron-3-Nano-4B-Q4_K_M.gguf
+    """
+    from trt_nemotron.deploy.bundle import bundle_name
+    from trt_nemotron.deploy.machine import detect_machine
+    from trt_nemotron.deploy.planning import make_plan
+
+    wishes = wishes_from(precision, context, slots, threads, model_name)
+    plan, opened = make_plan(target, runtime, checkpoint, wishes, detect_machine())
+    folder = out or DEFAULT_FOLDER / bundle_name(plan)
+    if dry_run:
+        _foresee(folder, plan, opened, force=force, as_json=as_json)
+    else:
+        _build(folder, plan, opened, force=force, as_json=as_json)
+
+
+def _build(
+    folder: Path, plan: "Plan", checkpoint: "Checkpoint", *, force: bool, as_json: bool
+) -> None:
+    from trt_nemotron.deploy.bundle_writer import build_bundle
+    from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+
+    with drawn_progress(is_quiet=as_json) as progress:
+        runtime = get_runtime(plan.runtime)
+        manifest = build_bundle(folder, plan, checkpoint, runtime, progress, force=force)
+    if as_json:
+        print_json({"bundle": str(folder), "manifest": manifest})
+    else:
+        _show(folder, manifest, plan)
+
+
+def _foresee(
+    folder: Path, plan: "Plan", checkpoint: "Checkpoint", *, force: bool, as_json: bool
+) -> None:
+    """Say what `_build` would do, or fail as it would."""
+    from trt_nemotron.deploy.bundle_writer import check_destination, find_built
+    from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+
+    is_built = find_built(folder, plan, checkpoint) is not None
+    needed = get_runtime(plan.runtime).built_bytes(plan, checkpoint)
+    if not is_built:
+        check_destination(folder, needed, force=force)
+    action = "keep" if is_built else "build"
+    if as_json:
+        print_json({"bundle": str(folder), "action": action, "bytes_at_most": needed, "plan": plan})
+        return
+    size = "" if is_built else f", at most {needed:,} bytes"
+    click.echo(f"would {action} {folder}{size}", err=True)
+    click.echo(f"  {plan.checkpoint.name} as {plan.precision} for {plan.runtime}", err=True)
+
+
+def _show(folder: Path, manifest: "Manifest", plan: "Plan") -> None:
+    size = sum(file.size_bytes for file in manifest.files)
+    click.echo(f"{click.style('built', fg='green', bold=True)} {folder}", err=True)
+    click.echo(f"  {len(manifest.files)} files, {size:,} bytes", err=True)
+    click.echo(f"  {plan.checkpoint.name} as {plan.precision} for {plan.runtime}", err=True)
+    click.echo(f"  next: trt-nemotron serve {folder}", err=True)

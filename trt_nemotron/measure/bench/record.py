@@ -1,0 +1,190 @@
+"""From a recorded exchange to a request record: events with their times, and how it ended.
+
+A request is `ok` only when all of it is right: status 200, an event stream, no error in it, a
+finish reason, the end marker where the server sends one, a whole HTTP response, and the length
+asked for. Everything else has a name of its own, and nothing is sent twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trt_nemotron.measure.bench.clock import WallClockTrack
+from trt_nemotron.measure.bench.exchange import Exchange
+from trt_nemotron.measure.bench.framing import NotHttp
+from trt_nemotron.measure.bench.http_response import Response, read_response
+from trt_nemotron.measure.bench.stamps import Stamps, resolve_stamps
+from trt_nemotron.measure.bench.values import (
+    ChunkKind,
+    ChunkRecord,
+    RequestOutcome,
+    RequestRecord,
+)
+from trt_nemotron.openai.chunk import Chunk, Usage, parse_chunk
+from trt_nemotron.openai.sse import EventStream
+
+NOTHING_SAID = "no token in the whole stream"
+_LONGEST_TEXT = 300
+_TOKEN_KINDS = frozenset({"content", "reasoning", "tool_call"})
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a good answer must show.
+
+    Attributes:
+        output_tokens: length asked for; 0 when any length is right.
+        sends_done: whether the server ends a stream with `data: [DONE]`.
+    """
+
+    output_tokens: int
+    sends_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the run a request stands; `origin_ns` is the run's zero."""
+
+    index: int
+    concurrency: int
+    is_warmup: bool
+    origin_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    time_ns: int
+    chunk: Chunk
+
+
+def make_record(
+    exchange: Exchange,
+    place: Place,
+    expectation: Expectation,
+    track: WallClockTrack,
+    *,
+    are_kernel_stamps_asked: bool,
+) -> tuple[RequestRecord, Stamps]:
+    """The record of one exchange, and what its stamps were taken from."""
+    stamps = resolve_stamps(exchange, track, are_kernel_stamps_asked=are_kernel_stamps_asked)
+    response, fault = _read(exchange, stamps)
+    events = _read_events(response) if response.status == 200 else ()
+    outcome, error = _judge(exchange, response, events, expectation, fault)
+    usage = _last_usage(events)
+    record = RequestRecord(
+        index=place.index,
+        concurrency=place.concurrency,
+        is_warmup=place.is_warmup,
+        outcome=outcome,
+        connect_ns=exchange.connect_ns,
+        sent_ns=exchange.sent_ns - place.origin_ns,
+        send_call_ns=exchange.send_call_ns,
+        finished_ns=exchange.ended_ns - place.origin_ns,
+        chunks=tuple(_chunk_record(event, place.origin_ns) for event in events),
+        status_code=response.status,
+        finish_reason=next((e.chunk.finish_reason for e in events if e.chunk.finish_reason), ""),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cached_tokens=usage.cached_tokens,
+        error=error,
+        clock=stamps.source,
+    )
+    return record, stamps
+
+
+def _read(exchange: Exchange, stamps: Stamps) -> tuple[Response, str]:
+    ends = [read.end for read in exchange.reads]
+    try:
+        return read_response(exchange.received, ends, stamps.times), ""
+    except NotHttp as fault:
+        return Response(None, ()), str(fault)
+
+
+def _read_events(response: Response) -> tuple[_Event, ...]:
+    stream = EventStream()
+    return tuple(
+        _Event(time_ns, parse_chunk(payload))
+        for time_ns, piece in response.pieces
+        for payload in stream.feed(piece)
+    )
+
+
+def _chunk_record(event: _Event, origin_ns: int) -> ChunkRecord:
+    chunk = event.chunk
+    kind: ChunkKind = chunk.kind
+    if kind == "empty" and chunk.characters:
+        kind = "blank"
+    return ChunkRecord(
+        received_ns=event.time_ns - origin_ns,
+        kind=kind,
+        characters=chunk.characters,
+        tokens_so_far=chunk.usage.completion_tokens if chunk.usage else -1,
+    )
+
+
+def _last_usage(events: Sequence[_Event]) -> Usage:
+    """The last usage that counts tokens: with running counts, earlier ones are not the whole."""
+    found = [event.chunk.usage for event in events if event.chunk.usage is not None]
+    return found[-1] if found else Usage()
+
+
+def _judge(
+    exchange: Exchange,
+    response: Response,
+    events: Sequence[_Event],
+    expectation: Expectation,
+    fault: str,
+) -> tuple[RequestOutcome, str]:
+    """The outcome, and the evidence for it; the faults that say most come first."""
+    if fault or exchange.ending == "not_http":
+        return "http_error", f"not an HTTP response: {fault or exchange.fault}"
+    if response.head is not None and response.status != 200:
+        return "http_error", _describe_refusal(response)
+    in_band = next((event.chunk.error for event in events if event.chunk.kind == "error"), "")
+    if in_band:
+        return "stream_error", in_band[:_LONGEST_TEXT]
+    if exchange.ending == "timeout":
+        return "timeout", exchange.fault
+    if exchange.ending in {"reset", "not_connected"} or response.head is None:
+        return "disconnected", exchange.fault
+    return _judge_stream(exchange, response, events, expectation)
+
+
+def _judge_stream(
+    exchange: Exchange,
+    response: Response,
+    events: Sequence[_Event],
+    expectation: Expectation,
+) -> tuple[RequestOutcome, str]:
+    """The outcome of an answer that came to an end by itself, with status 200."""
+    if not events and exchange.ending == "complete" and response.body.strip():
+        return "stream_error", f"not an event stream: {_text(response.body)}"
+    missing = _find_missing(exchange, events, expectation)
+    if missing:
+        return "truncated", missing
+    counted = _last_usage(events).completion_tokens
+    if expectation.output_tokens and counted not in {-1, expectation.output_tokens}:
+        return "wrong_length", f"{counted} tokens where {expectation.output_tokens} were asked for"
+    return "ok", ""
+
+
+def _find_missing(exchange: Exchange, events: Sequence[_Event], expectation: Expectation) -> str:
+    if exchange.ending != "complete":
+        return f"{exchange.fault} before the response was whole"
+    kinds = {event.chunk.kind for event in events}
+    if not any(event.chunk.finish_reason for event in events):
+        return "no finish reason"
+    if expectation.sends_done and "done" not in kinds:
+        return "no [DONE]"
+    if not kinds & _TOKEN_KINDS:
+        return NOTHING_SAID
+    return ""
+
+
+def _describe_refusal(response: Response) -> str:
+    retry_after = response.header("retry-after")
+    advice = f" (Retry-After: {retry_after})" if retry_after else ""
+    return f"status {response.status}{advice}: {_text(response.body)}".rstrip(": ")
+
+
+def _text(body: bytes) -> str:
+    return body[:_LONGEST_TEXT].decode("utf-8", "replace").strip()

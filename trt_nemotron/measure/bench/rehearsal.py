@@ -1,0 +1,244 @@
+"""A few requests before the measurement: does the server take them, how long are prompts, how fast.
+
+A server may refuse fields that it does not know (TensorRT-LLM does), so what helps a fair
+measurement is offered first and left out where it is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement, TrtNemotronError
+from trt_nemotron.measure.bench.address import Address
+from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
+from trt_nemotron.measure.bench.http_request import CHAT_PATH, build_request
+from trt_nemotron.measure.bench.loop import Load, run_closed_loop
+from trt_nemotron.measure.bench.prompts import GUESS, LengthModel, fit_length_model, make_prompt
+from trt_nemotron.measure.bench.record import NOTHING_SAID, Expectation, Place, make_record
+from trt_nemotron.measure.bench.values import RequestRecord, Workload
+from trt_nemotron.openai.dialect import Dialect
+from trt_nemotron.openai.request import ChatRequest, chat_body, encode_body
+
+_REFUSED_FIELD = frozenset({400, 422})
+_LENGTH_TOLERANCE = 0.10
+_PROBE_TOKENS = 4
+_LINGER_NS = 50_000_000
+_GRACE_NS = 60_000_000_000
+"""The request's own time-out ends a rehearsal; this is only there lest nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interlocutor:
+    """Whom we talk to and how.
+
+    Attributes:
+        run: what tells this run's prompts from every other run's.
+    """
+
+    address: Address
+    model: str
+    dialect: Dialect
+    workload: Workload
+    run: str
+    api_key: str = ""
+
+    def request(self, index: int, words: int, tokens: int, extra: Mapping[str, Any]) -> bytes:
+        """The bytes of request number `index`, with a prompt of `words` words."""
+        chat = ChatRequest(
+            messages=[
+                {
+                    "role": "user",
+                    "content": make_prompt(self.workload.seed, self.run, index, words),
+                }
+            ],
+            max_tokens=tokens,
+            is_thinking_enabled=self.workload.is_thinking_enabled,
+            model=self.model,
+            is_length_fixed=True,
+            extra=extra,
+        )
+        body = encode_body(chat_body(chat, is_streamed=True, dialect=self.dialect))
+        return build_request(self.address, "POST", CHAT_PATH, body, self.api_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What the rehearsal found out.
+
+    Attributes:
+        words: of a prompt of the wished length.
+        extra: the fields that this server takes.
+        duration_ns: of one request of the workload, alone.
+        requests: how many were sent; the next index to use.
+        keeps_connections: whether a connection stayed open after an answer, as HTTP/1.1 promises.
+    """
+
+    words: int
+    extra: Mapping[str, Any]
+    duration_ns: int
+    requests: int
+    keeps_connections: bool
+    notes: tuple[str, ...]
+
+
+def rehearse(interlocutor: Interlocutor, clock: Clock) -> Rehearsal:
+    """Find the fields the server takes and the prompt length, then send one request in full.
+
+    Raises:
+        EndpointUnfit: it cannot be reached, or does not answer as an OpenAI endpoint.
+        NoValidMeasurement: it answers, and not what can be measured.
+    """
+    workload = interlocutor.workload
+    extra, probes = _probe(interlocutor, clock)
+    model = fit_length_model([words for words, _ in probes], [r.prompt_tokens for _, r in probes])
+    words = model.words_for(workload.input_tokens)
+    index = len(probes)
+    request = interlocutor.request(index, words, workload.output_tokens, extra)
+    record, keeps = send_once(
+        interlocutor, request, workload.output_tokens, clock, linger_ns=_LINGER_NS
+    )
+    if record.outcome != "ok":
+        raise _unfit(record, interlocutor)
+    return Rehearsal(
+        words=words,
+        extra=extra,
+        duration_ns=record.finished_ns - record.sent_ns,
+        requests=index + 1,
+        keeps_connections=keeps,
+        notes=_notes(record, workload, extra, model, keeps),
+    )
+
+
+def send_once(
+    interlocutor: Interlocutor, request: bytes, tokens: int, clock: Clock, *, linger_ns: int = 0
+) -> tuple[RequestRecord, bool]:
+    """Send one request and wait for its end; `tokens` is the length it must have.
+
+    Returns:
+        The record, and whether the server still held the connection open `linger_ns` later.
+    """
+    track = WallClockTrack(clock)
+    timeout_ns = int(interlocutor.workload.timeout_s * 1e9)
+    deadline_ns = clock.monotonic_ns() + timeout_ns + _GRACE_NS
+    load = Load([request], 1, 0, timeout_ns, deadline_ns, linger_ns=linger_ns)
+    result = run_closed_loop(interlocutor.address, load, clock, track)
+    record, _ = make_record(
+        result.exchanges[0],
+        Place(index=0, concurrency=1, is_warmup=True, origin_ns=0),
+        Expectation(tokens, interlocutor.dialect.sends_done),
+        track,
+        are_kernel_stamps_asked=result.are_kernel_stamps_asked,
+    )
+    return record, not result.was_found_closed
+
+
+def _probe(
+    interlocutor: Interlocutor, clock: Clock
+) -> tuple[Mapping[str, Any], list[tuple[int, RequestRecord]]]:
+    """Two short prompts of different length, with the richest set of fields that is not refused."""
+    guessed = GUESS.words_for(interlocutor.workload.input_tokens)
+    shorter = max(2, guessed // 8)
+    extra, first = _offer(interlocutor, shorter, clock)
+    longer = max(shorter + 8, guessed // 3)
+    second = _send_probe(interlocutor, 1, longer, extra, clock)
+    if not _is_answer(second):
+        raise _unfit(second, interlocutor)
+    return extra, [(shorter, first), (longer, second)]
+
+
+def _offer(
+    interlocutor: Interlocutor, words: int, clock: Clock
+) -> tuple[Mapping[str, Any], RequestRecord]:
+    """Offer set after set of fields until one is taken.
+
+    `cache_prompt` is llama.cpp's, `min_tokens` TensorRT-LLM's and vLLM's.
+    """
+    tokens = interlocutor.workload.output_tokens
+    offers: list[Mapping[str, Any]] = [{}]
+    if interlocutor.dialect.fixed_length == "ignore_eos":
+        offers = [{"cache_prompt": False, "min_tokens": tokens}, {"min_tokens": tokens}, {}]
+    for extra in offers:
+        record = _send_probe(interlocutor, 0, words, extra, clock)
+        if record.status_code not in _REFUSED_FIELD:
+            break
+    if not _is_answer(record):
+        raise _unfit(record, interlocutor)
+    return extra, record
+
+
+def _send_probe(
+    interlocutor: Interlocutor, index: int, words: int, extra: Mapping[str, Any], clock: Clock
+) -> RequestRecord:
+    tokens = min(interlocutor.workload.output_tokens, _PROBE_TOKENS)
+    fields = {**extra, "min_tokens": tokens} if "min_tokens" in extra else extra
+    request = interlocutor.request(index, words, tokens, fields)
+    return send_once(interlocutor, request, 0, clock)[0]
+
+
+def _is_answer(record: RequestRecord) -> bool:
+    """A probe is too short to insist on: all its tokens may be invisible ones."""
+    return record.outcome == "ok" or record.error == NOTHING_SAID
+
+
+def _notes(
+    record: RequestRecord,
+    workload: Workload,
+    extra: Mapping[str, Any],
+    model: LengthModel,
+    keeps: bool,
+) -> tuple[str, ...]:
+    notes = []
+    if record.completion_tokens < 0:
+        notes.append("the server gives no usage: output lengths are not verified, there is no TPOT")
+    if record.prompt_tokens < 0:
+        notes.append("the server does not count prompt tokens: the input length is a guess")
+    elif abs(record.prompt_tokens / workload.input_tokens - 1.0) > _LENGTH_TOLERANCE:
+        notes.append(
+            f"a prompt has {record.prompt_tokens} tokens where {workload.input_tokens} were wished "
+            f"(the template takes about {model.overhead:.0f})"
+        )
+    if "cache_prompt" not in extra:
+        notes.append(
+            "prompt caching cannot be turned off by request here; prompts are unique instead"
+        )
+    if not keeps:
+        notes.append(
+            "the server closes connections that it says it keeps: every request got a new one, "
+            "opened before its clock started"
+        )
+    return tuple(notes)
+
+
+def _unfit(record: RequestRecord, interlocutor: Interlocutor) -> TrtNemotronError:
+    """The error that says why this server cannot be measured, by how its first answer ended."""
+    root = interlocutor.address.root
+    if record.outcome in {"disconnected", "timeout"}:
+        return EndpointUnfit(
+            f"{root} does not answer",
+            evidence=f"{record.outcome}: {record.error}",
+            next_step="Check that the server runs and that the URL is its root.",
+        )
+    if record.status_code in {401, 403}:
+        return EndpointUnfit(
+            f"{root} wants an API key",
+            evidence=record.error,
+            next_step="Name the variable that holds it with --api-key-env.",
+        )
+    if record.status_code in _REFUSED_FIELD:
+        return NoValidMeasurement(
+            "the server refuses a request of this workload",
+            evidence=record.error,
+            next_step="Ask for fewer --input-tokens or --output-tokens, or another --dialect.",
+        )
+    if record.outcome == "http_error" or "not an event stream" in record.error:
+        return EndpointUnfit(
+            f"{root} does not answer as an OpenAI endpoint",
+            evidence=record.error,
+            next_step=f"Check the URL: {CHAT_PATH} is asked under it.",
+        )
+    return NoValidMeasurement(
+        f"the first answer cannot be measured: {record.outcome.replace('_', ' ')}",
+        evidence=record.error,
+        next_step="See docs/measuring.md, outcomes; a server that differs from the common form "
+        "needs its --dialect.",
+    )

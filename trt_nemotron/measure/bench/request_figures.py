@@ -1,0 +1,95 @@
+"""What one good request shows: first token, first answer, gaps, time per output token, end to end.
+
+A token chunk carries text of the answer, of the reasoning, or a piece of a tool call. Role-only and
+empty events, comments, `usage` and `[DONE]` are none. White space alone is a token inside an answer
+but never its first: some servers send it before they have computed anything.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from trt_nemotron.measure.bench.values import ChunkRecord, RequestRecord
+
+_FIRST_KINDS = frozenset({"content", "reasoning", "tool_call"})
+_LATER_KINDS = _FIRST_KINDS | {"blank"}
+_ANSWER_KINDS = frozenset({"content", "tool_call"})
+_NS_PER_MS = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFigures:
+    """Figures of one request in milliseconds.
+
+    Attributes:
+        ttft_ms: sending to the first token chunk, reasoning included.
+        ttfa_ms: sending to the first chunk of the answer itself; `None` when only reasoning came.
+        gaps_ms: between neighbouring token chunks.
+        tpot_ms: (last - first) / (completion tokens - tokens of the first read); `None` without
+            usage, or when nothing came after the first read. The stamp of a read is the time of the
+            last chunk in it, so what came together counts as one.
+        tpot_at_worst_ms: (last - sending) / (completion tokens - 1): what TPOT cannot exceed,
+            however late the first token was read; `None` without usage.
+        e2e_ms: sending to the last token chunk.
+        first_doubt: by what part of `ttft_ms` the first token may have been there earlier: chunks
+            read together carry the stamp of the last one, and the gaps after them say how far apart
+            they may have been. Infinite when everything came together.
+    """
+
+    ttft_ms: float
+    ttfa_ms: float | None
+    gaps_ms: tuple[float, ...]
+    tpot_ms: float | None
+    tpot_at_worst_ms: float | None
+    e2e_ms: float
+    first_doubt: float
+
+
+def token_chunks(record: RequestRecord) -> tuple[ChunkRecord, ...]:
+    """The chunks that carry tokens, from the first real one on."""
+    chunks = record.chunks
+    for place, chunk in enumerate(chunks):
+        if chunk.kind in _FIRST_KINDS:
+            return tuple(later for later in chunks[place:] if later.kind in _LATER_KINDS)
+    return ()
+
+
+def measure_request(record: RequestRecord) -> RequestFigures:
+    """Figures of a request that ended `ok`, which has at least one token chunk."""
+    chunks = token_chunks(record)
+    stamps = [chunk.received_ns for chunk in chunks]
+    answer = next((chunk.received_ns for chunk in chunks if chunk.kind in _ANSWER_KINDS), None)
+    return RequestFigures(
+        ttft_ms=(stamps[0] - record.sent_ns) / _NS_PER_MS,
+        ttfa_ms=None if answer is None else (answer - record.sent_ns) / _NS_PER_MS,
+        gaps_ms=tuple((later - earlier) / _NS_PER_MS for earlier, later in pairwise(stamps)),
+        tpot_ms=_tpot_ms(record, chunks),
+        tpot_at_worst_ms=_tpot_at_worst_ms(record, stamps[-1]),
+        e2e_ms=(stamps[-1] - record.sent_ns) / _NS_PER_MS,
+        first_doubt=_first_doubt(stamps, record.sent_ns),
+    )
+
+
+def _first_doubt(stamps: list[int], sent_ns: int) -> float:
+    together = stamps.count(stamps[0])
+    apart = len(stamps) - together
+    if together == 1:
+        return 0.0
+    if apart == 0:
+        return float("inf")
+    late_ns = (together - 1) * (stamps[-1] - stamps[0]) / apart
+    return late_ns / max(1, stamps[0] - sent_ns)
+
+
+def _tpot_at_worst_ms(record: RequestRecord, last_ns: int) -> float | None:
+    if record.completion_tokens < 2:
+        return None
+    return (last_ns - record.sent_ns) / _NS_PER_MS / (record.completion_tokens - 1)
+
+
+def _tpot_ms(record: RequestRecord, chunks: tuple[ChunkRecord, ...]) -> float | None:
+    first_ns, last_ns = chunks[0].received_ns, chunks[-1].received_ns
+    together = [chunk for chunk in chunks if chunk.received_ns == first_ns]
+    tokens_after = record.completion_tokens - max(together[-1].tokens_so_far, len(together))
+    if tokens_after <= 0 or last_ns == first_ns:
+        return None
+    return (last_ns - first_ns) / _NS_PER_MS / tokens_after

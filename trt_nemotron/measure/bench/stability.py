@@ -1,0 +1,56 @@
+"""Whether figures still moved while they were taken: too short a warm-up, a throttling device."""
+
+import math
+from collections.abc import Sequence
+
+from trt_nemotron.measure.bench.request_figures import measure_request
+from trt_nemotron.measure.bench.values import RequestRecord
+
+FEWEST_REQUESTS = 24
+"""Good requests below which thirds are too small to tell a drift from noise."""
+_LEAST_RATIO = 1.10
+_LEAST_Z = 3.0
+
+
+def drift_notes(concurrency: int, records: Sequence[RequestRecord]) -> tuple[str, ...]:
+    """A sentence for TTFT and for TPOT when the last third differs from the first third.
+
+    By the rank-sum test at three standard deviations, and only when the medians differ by 10 %:
+    large runs show differences that mean nothing.
+    """
+    good = [r for r in records if r.concurrency == concurrency and r.outcome == "ok"]
+    if len(good) < FEWEST_REQUESTS:
+        return ()
+    figures = [measure_request(record) for record in sorted(good, key=lambda r: r.sent_ns)]
+    series = {
+        "TTFT": [figure.ttft_ms for figure in figures],
+        "TPOT": [figure.tpot_ms for figure in figures if figure.tpot_ms is not None],
+    }
+    return tuple(
+        f"concurrency {concurrency}: {name} drifted from {first:.3g} to {last:.3g} ms (medians of "
+        f"the first and last third): the warm-up was too short, or the machine changed"
+        for name, values in series.items()
+        for first, last in [_drift(values)]
+        if first != last
+    )
+
+
+def _drift(values: Sequence[float]) -> tuple[float, float]:
+    """Medians of the first and last third, or the same number twice when they do not differ."""
+    third = len(values) // 3
+    if third * 3 < FEWEST_REQUESTS:
+        return 0.0, 0.0
+    first, last = values[:third], values[-third:]
+    before, after = sorted(first)[third // 2], sorted(last)[third // 2]
+    is_large = max(before, after) > _LEAST_RATIO * min(before, after)
+    if is_large and abs(rank_sum_z(first, last)) >= _LEAST_Z:
+        return before, after
+    return 0.0, 0.0
+
+
+def rank_sum_z(left: Sequence[float], right: Sequence[float]) -> float:
+    """Mann-Whitney U of the two samples in standard deviations of its normal approximation."""
+    wins = sum((x > y) + 0.5 * (x == y) for x in left for y in right)
+    pairs = len(left) * len(right)
+    deviation = math.sqrt(pairs * (len(left) + len(right) + 1) / 12.0)
+    return (wins - pairs / 2.0) / deviation

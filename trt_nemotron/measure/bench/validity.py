@@ -1,0 +1,92 @@
+"""Whether the client was fit to measure: reasons why a run's figures may not be judged.
+
+A read that comes late finds several chunks at once, and all of them carry the last one's stamp. If
+the first token was among them, TTFT is too long by as much as the reader was late. A server that
+sends in bursts looks the same on the wire, so the client's own lateness decides whose doing it was.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from trt_nemotron.measure.bench.percentiles import interpolate
+from trt_nemotron.measure.bench.request_figures import RequestFigures, measure_request
+from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
+
+MOST_CPU_SHARE = 0.85
+"""Of one core; above it a one-thread client is no longer waiting for the server."""
+MOST_LAG_SHARE = 0.10
+"""Of the median TTFT: lateness of the client that may be ignored."""
+MOST_DOUBT = 0.10
+"""By which the time of a first token may be wrong, see `RequestFigures.first_doubt`."""
+MOST_DOUBTFUL = 0.25
+"""Share of requests with more doubt than that."""
+
+
+def find_invalid_reasons(measurement: Measurement) -> tuple[str, ...]:
+    """One sentence for each reason; empty for a sound run."""
+    if not _good_records(measurement):
+        return ("no measured request ended well",)
+    return (*_cpu_reasons(measurement.client), *find_lateness_reasons(measurement))
+
+
+def find_lateness_reasons(measurement: Measurement) -> tuple[str, ...]:
+    """Those reasons that lie in chunks read late.
+
+    Lateness has a direction: TTFT and E2E can only have come out too long, throughput too low, and
+    TPOT too short by a known amount. So a gate may still find a bound kept, though never missed.
+    """
+    good = _good_records(measurement)
+    return tuple(
+        reason
+        for concurrency in dict.fromkeys(record.concurrency for record in good)
+        for reason in find_lag_reasons(
+            concurrency,
+            [record for record in good if record.concurrency == concurrency],
+            measurement.client,
+        )
+    )
+
+
+def _good_records(measurement: Measurement) -> list[RequestRecord]:
+    return [r for r in measurement.records if not r.is_warmup and r.outcome == "ok"]
+
+
+def _cpu_reasons(client: ClientHealth) -> Iterator[str]:
+    if client.cpu_share > MOST_CPU_SHARE:
+        yield (
+            f"the client used {client.cpu_share:.0%} of a core, more than {MOST_CPU_SHARE:.0%}: "
+            f"it was the bottleneck"
+        )
+
+
+def find_lag_reasons(
+    concurrency: int, good: Sequence[RequestRecord], client: ClientHealth
+) -> Iterator[str]:
+    """Reasons that lie in the client's lateness at one concurrency; `good` are all `ok`."""
+    lags = {lag.concurrency: lag.p99_ms for lag in client.loop_lags}
+    lag_ms = lags.get(concurrency, client.loop_lag_p99_ms)
+    figures = [measure_request(record) for record in good]
+    tolerated_ms = MOST_LAG_SHARE * _median([figure.ttft_ms for figure in figures])
+    doubtful = doubtful_share(figures)
+    if doubtful > MOST_DOUBTFUL and lag_ms > tolerated_ms:
+        yield (
+            f"concurrency {concurrency}: the first token of {doubtful:.0%} of the requests was "
+            f"read together with many later ones, and the client's own timer was late by "
+            f"{lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms: this machine "
+            f"was too busy to measure on"
+        )
+    if client.stamp_delay_p50_ms > tolerated_ms:
+        yield (
+            f"concurrency {concurrency}: against its own loopback server the client stamped chunks "
+            f"late by {client.stamp_delay_p50_ms:.2f} ms (p50), more than {tolerated_ms:.2f} ms"
+        )
+
+
+def _median(values: Sequence[float]) -> float:
+    return interpolate(sorted(values), 0.5)
+
+
+def doubtful_share(figures: Sequence[RequestFigures]) -> float:
+    """Share of requests whose first token's time may be wrong by more than `MOST_DOUBT`."""
+    if not figures:
+        return 0.0
+    return sum(figure.first_doubt > MOST_DOUBT for figure in figures) / len(figures)

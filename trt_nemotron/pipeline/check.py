@@ -1,0 +1,306 @@
+"""`check`: plan, build, serve, smoke, bench, gate and report, each for real, one after another.
+
+Every stage's value is written into one folder as soon as it is there:
+
+    OUT/
+      check.json        this run: stages, outcome, exit code
+      bundle/           what was built, and is served
+      server.log        what the server said
+      smoke.json  measurement.json.gz  verdict.json  verdict.md  verdict.junit.xml
+      report.html       all of it, to look at
+"""
+
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from trt_nemotron import __version__
+from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.bundle_reader import verify_bundle
+from trt_nemotron.deploy.bundle_writer import build_bundle
+from trt_nemotron.deploy.checkpoint.values import Checkpoint
+from trt_nemotron.deploy.machine import Machine
+from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.planning import make_plan
+from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.serving.server import RunningServer, start_server
+from trt_nemotron.document import write_atomically, write_document
+from trt_nemotron.errors import (
+    CheckFailed,
+    EndpointUnfit,
+    EnvironmentUnfit,
+    Interrupted,
+    NoValidMeasurement,
+    TrtNemotronError,
+)
+from trt_nemotron.measure.bench.replay import write_measurement
+from trt_nemotron.measure.bench.runner import run_bench
+from trt_nemotron.measure.bench.values import Measurement, Workload
+from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.judge import judge
+from trt_nemotron.measure.gate.outcome import exit_code, headline
+from trt_nemotron.measure.gate.values import Verdict
+from trt_nemotron.measure.report.contents import ReportContents, notice_for
+from trt_nemotron.measure.report.html import render_report
+from trt_nemotron.measure.report.junit import render_junit
+from trt_nemotron.measure.report.markdown import render_markdown
+from trt_nemotron.measure.smoke.registry import select_checks
+from trt_nemotron.measure.smoke.runner import run_smoke
+from trt_nemotron.measure.smoke.suite import load_suite, suite_name_for
+from trt_nemotron.measure.smoke.values import SmokeReport
+from trt_nemotron.openai.client import Client
+from trt_nemotron.pipeline.handover import bundle_environment, plan_facts
+from trt_nemotron.pipeline.record import Audience, CheckRecord
+from trt_nemotron.pipeline.stages import Stages
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOrder:
+    """What to check.
+
+    Attributes:
+        runtime: nothing for the target's default.
+        checkpoint: nothing for the embedded one.
+        suite: name or file of the smoke suite; empty chooses by the model's name.
+        out: the folder that receives everything; made where it is not there.
+    """
+
+    target: str
+    runtime: str | None
+    checkpoint: Path | None
+    wishes: Wishes
+    machine: Machine
+    suite: str
+    workload: Workload
+    budget: Budget
+    out: Path
+    server_timeout_s: float
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found: its record and the values behind it, as far as it came."""
+
+    record: CheckRecord
+    smoke: SmokeReport
+    measurement: Measurement | None
+    verdict: Verdict | None
+
+
+def run_check(
+    order: CheckOrder, audience: Audience, *, clock: Callable[[], float] = time.monotonic
+) -> CheckResult:
+    """Run every stage of `order`.
+
+    A server that answers wrongly is not measured: its figures would mean nothing. Whatever happens,
+    the server is stopped at the end and `check.json` says how far the check came.
+
+    Raises:
+        TrtNemotronError: of a stage that could not do its work; the record is written before.
+    """
+    with _sole_user_of(order.out):
+        return _Check(order, Stages(audience, clock)).run()
+
+
+class _Check:
+    def __init__(self, order: CheckOrder, stages: Stages) -> None:
+        self._order = order
+        self._stages = stages
+        self._audience = stages.audience
+        self._out = order.out
+        self._started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+    def run(self) -> CheckResult:
+        runtime, model = self._order.runtime or "", ""
+        try:
+            plan, checkpoint = self._plan()
+            runtime, model = plan.runtime, plan.served_model_name
+            manifest = self._build(plan, checkpoint)
+            with self._serve(manifest, plan) as server:
+                smoke = self._smoke(server, manifest)
+                measurement = self._bench(server, manifest) if smoke.passed else None
+            verdict = self._gate(measurement, smoke)
+            self._report(plan, smoke, measurement, verdict)
+        except BaseException as fault:
+            self._record(runtime, model, _exit_code_of(fault))
+            raise
+        code = CheckFailed.exit_code if verdict is None else exit_code(verdict.decision)
+        record = self._record(runtime, model, code, verdict)
+        return CheckResult(record=record, smoke=smoke, measurement=measurement, verdict=verdict)
+
+    def _plan(self) -> tuple[Plan, Checkpoint]:
+        order = self._order
+        with self._stages.stage("plan") as notes:
+            plan, checkpoint = make_plan(
+                order.target, order.runtime, order.checkpoint, order.wishes, order.machine
+            )
+            needed, total = plan.ledger.needed_bytes, plan.ledger.memory_total_bytes
+            notes.say(
+                f"{plan.checkpoint.name} as {plan.precision} on {plan.runtime} {plan.release}: "
+                f"{needed / 2**20:,.0f} of {total / 2**20:,.0f} MiB"
+            )
+        return plan, checkpoint
+
+    def _build(self, plan: Plan, checkpoint: Checkpoint) -> Manifest:
+        folder = self._out / "bundle"
+        with self._stages.stage("build") as notes:
+            runtime = get_runtime(plan.runtime)
+            manifest = build_bundle(
+                folder, plan, checkpoint, runtime, self._audience, force=folder.exists()
+            )
+            verify_bundle(folder, self._audience)
+            size = sum(file.size_bytes for file in manifest.files)
+            notes.say(f"{len(manifest.files)} files, {size / 2**20:,.1f} MiB, verified", "bundle")
+        return manifest
+
+    def _serve(self, manifest: Manifest, plan: Plan) -> RunningServer:
+        with self._stages.stage("serve") as notes:
+            server = start_server(
+                self._out / "bundle",
+                manifest,
+                plan,
+                get_runtime(plan.runtime),
+                name=_endpoint_name(manifest, self._out),
+                progress=self._audience,
+                timeout_s=self._order.server_timeout_s,
+                log=self._out / "server.log",
+            )
+            notes.say(f"ready at {server.endpoint.url}", "server.log")
+        return server
+
+    def _smoke(self, server: RunningServer, manifest: Manifest) -> SmokeReport:
+        with self._stages.stage("smoke") as notes:
+            client = Client(server.endpoint.url, model=manifest.served_model_name)
+            client = client.having(dialect=client.detect_dialect())
+            model = manifest.served_model_name
+            report = run_smoke(
+                client,
+                load_suite(self._order.suite or suite_name_for(model)),
+                select_checks(()),
+                listener=self._audience.smoke_result,
+            )
+            write_document(self._out / "smoke.json", report)
+            counts = [
+                f"{count} {word}"
+                for status, word in (("pass", "passed"), ("fail", "failed"), ("skip", "skipped"))
+                if (count := sum(result.status == status for result in report.results))
+            ]
+            notes.say(", ".join(counts), "smoke.json")
+            if not report.passed:
+                server.check()  # a server that died says more than the checks it could not answer
+                notes.is_failed = True
+        return report
+
+    def _bench(self, server: RunningServer, manifest: Manifest) -> Measurement:
+        with self._stages.stage("bench") as notes:
+            client = Client(server.endpoint.url, model=manifest.served_model_name)
+            try:
+                measurement = run_bench(
+                    server.endpoint.url,
+                    manifest.served_model_name,
+                    self._order.workload,
+                    client.detect_dialect(),
+                    bundle_environment(manifest),
+                    progress=self._audience,
+                    profile=self._order.profile,
+                )
+            except (EndpointUnfit, NoValidMeasurement):
+                server.check()  # raises with the log's last lines when the server is the cause
+                raise
+            write_measurement(self._out / "measurement.json.gz", measurement)
+            measured = sum(not record.is_warmup for record in measurement.records)
+            notes.say(f"{measured} requests measured", "measurement.json.gz")
+        return measurement
+
+    def _gate(self, measurement: Measurement | None, smoke: SmokeReport) -> Verdict | None:
+        if measurement is None:
+            reason = "smoke failed: figures of wrong answers mean nothing"
+            self._stages.skip("bench", reason)
+            self._stages.skip("gate", reason)
+            return None
+        with self._stages.stage("gate") as notes:
+            verdict = judge(self._order.budget, measurement, smoke=smoke)
+            notice = notice_for(measurement.environment)
+            write_document(self._out / "verdict.json", verdict)
+            write_atomically(self._out / "verdict.junit.xml", render_junit(verdict))
+            write_atomically(self._out / "verdict.md", render_markdown(verdict, notice).encode())
+            notes.say(headline(verdict), "verdict.json", "verdict.junit.xml", "verdict.md")
+            notes.is_failed = verdict.decision != "pass"
+        return verdict
+
+    def _report(
+        self,
+        plan: Plan,
+        smoke: SmokeReport,
+        measurement: Measurement | None,
+        verdict: Verdict | None,
+    ) -> None:
+        with self._stages.stage("report") as notes:
+            contents = ReportContents(
+                tool_version=__version__,
+                measurement=measurement,
+                verdict=verdict,
+                smoke=smoke,
+                plan=plan_facts(plan),
+                notice="" if measurement is None else notice_for(measurement.environment),
+            )
+            write_atomically(self._out / "report.html", render_report(contents).encode())
+            notes.say(str(self._out / "report.html"), "report.html")
+
+    def _record(
+        self, runtime: str, model: str, code: int, verdict: Verdict | None = None
+    ) -> CheckRecord:
+        record = CheckRecord(
+            target=self._order.target,
+            runtime=runtime,
+            model=model,
+            started_at=self._started_at,
+            decision="fail" if verdict is None else verdict.decision,
+            exit_code=code,
+            stages=self._stages.all(),
+            folder=str(self._out),
+        )
+        write_document(self._out / "check.json", record)
+        return record
+
+
+def _endpoint_name(manifest: Manifest, out: Path) -> str:
+    """One name for each folder, so that checks into several folders may run at a time."""
+    place = hashlib.sha256(str(out.absolute()).encode()).hexdigest()[:6]
+    return f"check-{manifest.target}-{place}"
+
+
+def _exit_code_of(fault: BaseException) -> int:
+    """The code with which the command line will end for this fault."""
+    if isinstance(fault, TrtNemotronError):
+        return fault.exit_code
+    if isinstance(fault, KeyboardInterrupt):
+        return 128 + (fault.signal_number if isinstance(fault, Interrupted) else signal.SIGINT)
+    return EnvironmentUnfit.exit_code if isinstance(fault, OSError) else 1
+
+
+@contextmanager
+def _sole_user_of(folder: Path) -> Iterator[None]:
+    """Two checks into one folder would mix their results; the lock dies with its process."""
+    import filelock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as fault:
+        raise EnvironmentUnfit(
+            f"another check is writing into {folder}",
+            next_step="Wait for it to end, or give this one a folder of its own with --out.",
+        ) from fault
+    try:
+        yield
+    finally:
+        lock.release()
