@@ -71,7 +71,7 @@ env-torch: $(VENV_TORCH)/.dev ## The environment with torch and transformers (.v
 lock: $(VENV)/.dev ## Renew locks/ from pyproject.toml
 	$(BIN)/python tools/lock.py
 
-train: $(VENV_TORCH)/.dev ## Train the embedded checkpoint again into build/embedded (about 10 minutes)
+train: $(VENV_TORCH)/.dev ## Train the embedded checkpoint again into build/embedded (five to six minutes on an idle core)
 	$(TORCH_BIN)/python -m training.train --out build/embedded
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
