@@ -19,11 +19,14 @@ class Machine(Value, frozen=True, kw_only=True):
         architecture: `x86_64` or `aarch64` (macOS says `arm64`: written `aarch64` here).
         cores: processors this process may use (affinity respected).
         memory_total_bytes: physical memory, or the container's limit where that is smaller.
+        physical_cores: cores without their second threads, never more than `cores`; 0 where the
+            system does not say.
     """
 
     architecture: str
     cores: int
     memory_total_bytes: int
+    physical_cores: int = 0
 
 
 def detect_machine() -> Machine:
@@ -33,10 +36,12 @@ def detect_machine() -> Machine:
     machine = platform.machine().lower()
     total = int(psutil.virtual_memory().total)
     limits = [limit for path in _CGROUP_MEMORY_LIMITS if (limit := _read_limit(path))]
+    cores = _usable_cores()
     return Machine(
         architecture={"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine),
-        cores=_usable_cores(),
+        cores=cores,
         memory_total_bytes=min([total, *limits]),
+        physical_cores=min(psutil.cpu_count(logical=False) or 0, cores),
     )
 
 

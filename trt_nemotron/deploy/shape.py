@@ -20,6 +20,8 @@ class NemotronHShape(Value, frozen=True, kw_only=True):
 
     Attributes:
         pattern: one letter a layer: `M` Mamba-2, `-` MLP, `*` attention.
+        chunk_size: of the reference scan; `None` where the format does not say (GGUF). No byte
+            follows from it.
     """
 
     pattern: Annotated[str, msgspec.Meta(pattern=r"^[M*-]+$")]
@@ -34,7 +36,7 @@ class NemotronHShape(Value, frozen=True, kw_only=True):
     ssm_groups: Positive
     ssm_state_size: Positive
     conv_kernel: Positive
-    chunk_size: Positive
+    chunk_size: Positive | None = None
     max_position_embeddings: Positive
     is_embedding_tied: bool = False
 

@@ -39,12 +39,18 @@ class Launch(Value, frozen=True, kw_only=True):
         ready_pattern: a regular expression that the log shows once the server listens; its group
             `url`, where it has one, is the address (for servers that choose their own port).
         phases: (regular expression, phase text) in the order in which the log shows them.
+        secret_names: variables of our own environment that are handed on although their names look
+            like secrets (`HF_TOKEN`); their values are never written or shown.
+        is_model_listed: whether `/v1/models` names the model once it is ready; `transformers
+            serve` lists nothing.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     phases: tuple[tuple[str, str], ...] = ()
     ready_pattern: str = ""
+    secret_names: tuple[str, ...] = ()
+    is_model_listed: bool = True
 
 
 class ReportedBuffer(Value, frozen=True, kw_only=True):
@@ -78,6 +84,9 @@ class Runtime(Protocol):
             PlanRefused: the checkpoint cannot be represented or cannot fit.
             InvalidInput: a wish that this runtime does not know.
         """
+
+    def built_bytes(self, plan: Plan, checkpoint: Checkpoint) -> int:
+        """Bytes that `build` will write at most, for the check of disk space before it."""
 
     def build(
         self, plan: Plan, checkpoint: Checkpoint, model_folder: Path, progress: Progress

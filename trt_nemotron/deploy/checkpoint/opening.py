@@ -1,0 +1,36 @@
+"""Open a checkpoint, whatever its form."""
+
+import os
+from pathlib import Path
+
+from trt_nemotron.deploy.checkpoint.values import Checkpoint
+from trt_nemotron.errors import CheckpointUnusable
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Read and verify the checkpoint at `path`: a safetensors folder or a GGUF file.
+
+    Raises:
+        CheckpointUnusable: nothing there, or what is there cannot be used.
+    """
+    path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - links in a hub cache name files
+    if path.is_dir():
+        from trt_nemotron.deploy.checkpoint.safetensors_folder import open_safetensors_folder
+
+        return open_safetensors_folder(path)
+    if not path.exists():
+        raise CheckpointUnusable(
+            f"there is no checkpoint at {path}",
+            evidence="no such file or folder",
+            next_step="Give a folder with config.json and *.safetensors, a .gguf file, or "
+            "`embedded`.",
+        )
+    if path.suffix == ".safetensors":
+        raise CheckpointUnusable(
+            f"{path} is one file of a checkpoint",
+            evidence="a safetensors checkpoint is a folder: weights, config.json, tokenizer",
+            next_step=f"Give the folder: {path.parent}",
+        )
+    from trt_nemotron.deploy.checkpoint.gguf_file import open_gguf_file
+
+    return open_gguf_file(path)
