@@ -6,11 +6,15 @@
       model/          what the runtime loads
 
 Same inputs, same bytes: no time, host or path of the building machine is in any file.
+`bundle_writer` writes one, `bundle_reader` reads and verifies it.
 """
 
 from typing import ClassVar
 
-from trt_nemotron.document import Document, Value
+import msgspec
+
+from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.document import Document, Value, sha256_of
 from trt_nemotron.facts.target import RuntimeName
 
 MANIFEST_NAME = "manifest.json"
@@ -33,6 +37,9 @@ class Manifest(Document, frozen=True, kw_only=True):
         configuration_sha256: hash of the plan's canonical JSON; names the configuration.
         model_path: the file or folder, relative to the bundle, that the runtime loads.
         files: every file but the manifest, sorted by path.
+        source_sha256: hash over the names and hashes of the checkpoint's own files; a plan alone
+            cannot tell two checkpoints of one shape apart.
+        seal_sha256: hash of this manifest with an empty seal, so that damage to it shows.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/bundle/1"
@@ -46,3 +53,17 @@ class Manifest(Document, frozen=True, kw_only=True):
     configuration_sha256: str
     model_path: str
     files: tuple[BundleFile, ...]
+    source_sha256: str = ""
+    seal_sha256: str = ""
+
+
+def bundle_name(plan: Plan) -> str:
+    """What a bundle of this plan is called: `cpu-llamacpp-f16-<model>`, fit for a folder name."""
+    parts = (plan.target, plan.runtime, plan.precision, plan.checkpoint.name)
+    return "-".join(parts).replace("/", "-").replace(" ", "-")
+
+
+def sealed(manifest: Manifest) -> Manifest:
+    """The manifest with its seal."""
+    unsealed = msgspec.structs.replace(manifest, seal_sha256="")
+    return msgspec.structs.replace(manifest, seal_sha256=sha256_of(unsealed))

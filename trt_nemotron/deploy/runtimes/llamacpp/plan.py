@@ -190,9 +190,10 @@ def _refuse_unrepresentable(checkpoint: Checkpoint) -> None:
             next_step="Use a checkpoint that has both, or --runtime transformers.",
         )
     storages = {group.storage for group in checkpoint.groups}
+    quantized = "NVFP4" if "NVFP4" in storages else "FP8"
     if checkpoint.format == "safetensors" and any(kind.startswith("F8_") for kind in storages):
         raise PlanRefused(
-            "an FP8 checkpoint cannot be converted for llama.cpp",
+            f"an {quantized} checkpoint cannot be converted for llama.cpp",
             evidence=f"{checkpoint.name} holds {', '.join(sorted(storages))}",
             next_step="Use the BF16 checkpoint or NVIDIA's published GGUF.",
         )

@@ -78,9 +78,9 @@ def _refuse_unsupported(checkpoint: Checkpoint, wishes: Wishes) -> None:
             evidence=f"{checkpoint.name} is a {checkpoint.format} file",
             next_step="Use --runtime llamacpp, or give the safetensors folder.",
         )
-    if checkpoint.quantization.startswith("F8_"):
+    if checkpoint.quantization.startswith(("F8_", "NVFP4")):
         raise PlanRefused(
-            "an FP8 checkpoint cannot be served by transformers on a processor",
+            "an FP8 or NVFP4 checkpoint cannot be served by transformers on a processor",
             evidence=f"{checkpoint.name} is stored as {checkpoint.quantization}",
             next_step="Use the BF16 checkpoint.",
         )

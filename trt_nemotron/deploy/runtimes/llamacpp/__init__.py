@@ -1,0 +1,1 @@
+"""Runtime `llamacpp`: GGUF files served by llama.cpp's own OpenAI server."""

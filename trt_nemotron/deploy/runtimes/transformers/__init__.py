@@ -1,0 +1,1 @@
+"""Runtime `transformers`: `transformers serve`, opt-in."""
