@@ -68,6 +68,7 @@ def test_ranks_are_the_tightest_that_exact_arithmetic_allows(count: int, quantil
         assert 1 - exact_cumulative(count, chance, high - 2) > miss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quantile", "count"), [(0.5, 7), (0.5, 100), (0.9, 60), (0.99, 700)])
 def test_limits_cover_the_true_quantile_as_often_as_they_say(quantile: float, count: int):
     """Exponential samples, whose quantile is known; 99 % each side, four standard errors off."""

@@ -163,6 +163,7 @@ def test_some_failures_are_reported_and_do_not_end_the_run(truth: Truth):
     assert level.error_share == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wishes", "kind", "said"),
     [
@@ -187,6 +188,7 @@ def test_a_server_that_cannot_be_measured_is_a_clear_error(
     assert fault.value.next_step
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_on_the_way_is_a_clear_error(truth: Truth):
     def kill_once_busy() -> None:
         while len(truth.requests()) < REHEARSAL + 5:
@@ -200,6 +202,7 @@ def test_a_server_that_dies_on_the_way_is_a_clear_error(truth: Truth):
     killer.join()
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_given_up(truth: Truth):
     with pytest.raises(NoValidMeasurement, match="longer than it was given"):
         bench(truth.url, requests_per_concurrency=5000, total_timeout_s=0.5)
@@ -212,6 +215,7 @@ def test_the_server_tells_its_model_and_dialect(truth: Truth):
         discover_model("http://127.0.0.1:9")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_at_once_and_leaves_nothing(
     truth: Truth, tmp_path: Path, number: signal.Signals

@@ -99,13 +99,12 @@ class ChunkWalk:
         self.is_ended = False
         self._is_in_trailer = False
 
-    def advance(self, data: bytes | bytearray, end: int) -> list[tuple[int, int]]:
-        """Spans (begin, end) of the data of chunks that are complete within `data[:end]`.
+    def advance(self, data: bytes | bytearray, end: int) -> None:
+        """Step over every chunk that is complete within `data[:end]`.
 
         Raises:
             NotHttp: a size line that is none, or data that does not end in CRLF.
         """
-        spans: list[tuple[int, int]] = []
         while not self.is_ended:
             line_end = data.find(b"\r\n", self.position, end)
             if line_end < 0:
@@ -126,9 +125,7 @@ class ChunkWalk:
                 break
             if data[begin + size : begin + size + 2] != b"\r\n":
                 raise NotHttp("a chunk's data does not end where its size says")
-            spans.append((begin, begin + size))
             self.position = begin + size + 2
-        return spans
 
 
 def chunk_size(line: bytes) -> int:
