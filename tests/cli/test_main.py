@@ -74,25 +74,29 @@ def test_signal_ends_a_command_with_the_code_that_shells_expect(
         [sys.executable, "-m", "trt_nemotron", "bench", "--replay", str(fifo)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_until_blocked(process.pid)
+    writer = wait_for_reader(fifo)
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
+    os.close(writer)
     assert process.returncode == code
     assert "Traceback" not in err
 
 
-def wait_until_blocked(pid: int) -> None:
-    """Until the process waits in the fifo's open: imports are over by then."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            where = Path(f"/proc/{pid}/wchan").read_text()
-        except OSError:
-            where = ""
-        if "fifo" in where or "pipe" in where:
-            return
-        time.sleep(0.05)
-    time.sleep(2)  # no such file on this system: enough time for the imports
+def wait_for_reader(fifo: Path) -> int:
+    """Until the process reads the fifo: imports are over by then. Open for writing, so it waits."""
+    deadline = time.monotonic() + 60
+    while (writer := open_for_writing(fifo)) is None:
+        assert time.monotonic() < deadline, "the fifo was never read"
+        time.sleep(0.02)
+    return writer
+
+
+def open_for_writing(fifo: Path) -> int | None:
+    """Nothing while no one reads it."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
