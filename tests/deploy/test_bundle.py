@@ -13,10 +13,10 @@ from types import ModuleType
 
 import pytest
 
-from trt_nemotron.deploy import bundle_writer, file_placing
-from trt_nemotron.deploy.bundle import Manifest, bundle_name, sealed
-from trt_nemotron.deploy.bundle_reader import read_bundle, verify_bundle
-from trt_nemotron.deploy.bundle_writer import build_bundle, check_destination, find_built
+from trt_nemotron.deploy.bundle import placing, writer
+from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
+from trt_nemotron.deploy.bundle.values import Manifest, bundle_name, sealed
+from trt_nemotron.deploy.bundle.writer import build_bundle, check_destination, find_built
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
@@ -459,10 +459,10 @@ def test_a_large_file_is_linked_and_a_small_one_is_copied(tmp_path: Path):
     source = tmp_path / "source"
     source.write_bytes(b"weights")
     source.chmod(0o600)
-    file_placing.place_file(source, tmp_path / "a" / "linked", link_from_bytes=1)
+    placing.place_file(source, tmp_path / "a" / "linked", link_from_bytes=1)
     old_umask = os.umask(0o077)
     try:
-        file_placing.place_file(source, tmp_path / "a" / "copied")
+        placing.place_file(source, tmp_path / "a" / "copied")
     finally:
         os.umask(old_umask)
     copied = (tmp_path / "a" / "copied").stat()
@@ -479,14 +479,14 @@ def test_a_link_in_the_source_is_followed(tmp_path: Path):
     (tmp_path / "name.gguf").symlink_to("blob")
     for limit in (1, 1 << 20):
         target = tmp_path / str(limit)
-        file_placing.place_file(tmp_path / "name.gguf", target, link_from_bytes=limit)
+        placing.place_file(tmp_path / "name.gguf", target, link_from_bytes=limit)
         assert not target.is_symlink()
         assert target.read_bytes() == b"weights"
 
 
 def test_the_margin_covers_the_documents(whole: Path):
     documents = (whole / "plan.json").stat().st_size + (whole / "manifest.json").stat().st_size
-    assert documents < bundle_writer._MARGIN_BYTES
+    assert documents < writer._MARGIN_BYTES
 
 
 def test_progress_may_be_silent(bundle: Path):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from trt_nemotron.deploy.bundle_reader import read_bundle, verify_bundle
-from trt_nemotron.deploy.bundle_writer import build_bundle
+from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
+from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
 from trt_nemotron.deploy.machine import detect_machine
 from trt_nemotron.deploy.planning import make_plan

@@ -17,7 +17,7 @@ from trt_nemotron.cli.console import (
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 
 if TYPE_CHECKING:
-    from trt_nemotron.measure.bench.figures import Slo, Summary
+    from trt_nemotron.measure.bench.summary import Slo, Summary
     from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
     from trt_nemotron.openai.dialect import Dialect
 
@@ -166,7 +166,7 @@ def parse_slo(text: str | None) -> "Slo | None":
     """
     if text is None:
         return None
-    from trt_nemotron.measure.bench.figures import Slo
+    from trt_nemotron.measure.bench.summary import Slo
 
     limits: dict[str, float] = {}
     for part in text.split(","):
@@ -209,7 +209,7 @@ def _find_subject(endpoint: str | None, url: str | None, model: str) -> _Subject
 
 
 def _find_registered(name: str, model: str) -> _Subject:
-    from trt_nemotron.deploy.bundle import MANIFEST_NAME, Manifest
+    from trt_nemotron.deploy.bundle.values import MANIFEST_NAME, Manifest
     from trt_nemotron.deploy.serving.registry import list_endpoints
     from trt_nemotron.document import read_document
     from trt_nemotron.measure.bench.environment import describe_environment

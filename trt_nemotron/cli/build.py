@@ -9,7 +9,7 @@ from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option
 from trt_nemotron.cli.deploy_options import deploy_options, wishes_from
 
 if TYPE_CHECKING:
-    from trt_nemotron.deploy.bundle import Manifest
+    from trt_nemotron.deploy.bundle.values import Manifest
     from trt_nemotron.deploy.checkpoint.values import Checkpoint
     from trt_nemotron.deploy.plan import Plan
 
@@ -52,7 +52,7 @@ def command(
     trt-nemotron build --target cpu --precision q8_0 --out /tmp/small
     trt-nemotron build --target cpu --checkpoint NVIDIA-Nemotron-3-Nano-4B-Q4_K_M.gguf
     """
-    from trt_nemotron.deploy.bundle import bundle_name
+    from trt_nemotron.deploy.bundle.values import bundle_name
     from trt_nemotron.deploy.machine import detect_machine
     from trt_nemotron.deploy.planning import make_plan
 
@@ -68,7 +68,7 @@ def command(
 def _build(
     folder: Path, plan: "Plan", checkpoint: "Checkpoint", *, force: bool, as_json: bool
 ) -> None:
-    from trt_nemotron.deploy.bundle_writer import build_bundle
+    from trt_nemotron.deploy.bundle.writer import build_bundle
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 
     with drawn_progress(is_quiet=as_json) as progress:
@@ -84,7 +84,7 @@ def _foresee(
     folder: Path, plan: "Plan", checkpoint: "Checkpoint", *, force: bool, as_json: bool
 ) -> None:
     """Say what `_build` would do, or fail as it would."""
-    from trt_nemotron.deploy.bundle_writer import check_destination, find_built
+    from trt_nemotron.deploy.bundle.writer import check_destination, find_built
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 
     is_built = find_built(folder, plan, checkpoint) is not None

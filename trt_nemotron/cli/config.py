@@ -9,7 +9,6 @@ from trt_nemotron.cli.console import json_option, print_json
 
 if TYPE_CHECKING:
     from trt_nemotron.facts.configuration.finding import Finding
-    from trt_nemotron.facts.configuration.keys import Accepting
     from trt_nemotron.facts.release import RuntimeRelease
 
 RUNTIME = "trtllm"
@@ -42,6 +41,7 @@ def command(
     find them only after loading. Exit code 1 when there is one, 0 otherwise.
     """
     from trt_nemotron.facts.catalogue import load_release, load_target
+    from trt_nemotron.facts.configuration.accepting import releases_that_accept
     from trt_nemotron.facts.configuration.check import check_configuration
     from trt_nemotron.facts.configuration.entry import read_yaml, with_assignments
 
@@ -73,32 +73,6 @@ def _bytes_of(file: Path) -> bytes:
             evidence=fault.strerror or str(fault),
             next_step="Check the path and its permissions.",
         ) from fault
-
-
-def releases_that_accept(runtime: str) -> "Accepting":
-    """A question to the catalogue, which reads the other releases only when asked."""
-    from functools import cache
-
-    from trt_nemotron.facts.catalogue import load_release, release_names
-
-    @cache
-    def names() -> tuple[tuple[str, frozenset[str]], ...]:
-        releases = [load_release(runtime, name) for name in release_names(runtime)]
-        return tuple(
-            (
-                release.release,
-                frozenset(
-                    {setting.name for setting in release.keys}
-                    | {it for flag in release.flags for it in (flag.name, *flag.aliases)}
-                ),
-            )
-            for release in releases
-        )
-
-    def accepting(name: str) -> tuple[str, ...]:
-        return tuple(release for release, known in names() if name in known)
-
-    return accepting
 
 
 def _as_tree(

@@ -59,7 +59,7 @@ def command(
     trt-nemotron serve build/cpu --port 8000
     trt-nemotron serve build/cpu --name demo --detach
     """
-    from trt_nemotron.deploy.bundle_reader import read_bundle
+    from trt_nemotron.deploy.bundle.reader import read_bundle
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
     from trt_nemotron.deploy.serving.server import choose_launch, start_server
 

@@ -8,7 +8,7 @@ import click
 from trt_nemotron.cli.console import drawn_progress, json_option, print_json
 
 if TYPE_CHECKING:
-    from trt_nemotron.deploy.bundle import Manifest
+    from trt_nemotron.deploy.bundle.values import Manifest
 
 
 @click.command(short_help="Re-hash a bundle against its manifest.")
@@ -23,7 +23,7 @@ def command(*, bundle: Path, as_json: bool) -> None:
     \b
     trt-nemotron verify bundles/cpu-llamacpp-f16-trt-nemotron-embedded
     """
-    from trt_nemotron.deploy.bundle_reader import verify_bundle
+    from trt_nemotron.deploy.bundle.reader import verify_bundle
 
     with drawn_progress(is_quiet=as_json) as progress:
         manifest = verify_bundle(bundle, progress)

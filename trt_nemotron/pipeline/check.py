@@ -20,9 +20,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from trt_nemotron import __version__
-from trt_nemotron.deploy.bundle import Manifest
-from trt_nemotron.deploy.bundle_reader import verify_bundle
-from trt_nemotron.deploy.bundle_writer import build_bundle
+from trt_nemotron.deploy.bundle.reader import verify_bundle
+from trt_nemotron.deploy.bundle.values import Manifest
+from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan

@@ -4,7 +4,7 @@
 translated here.
 """
 
-from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.measure.bench.environment import describe_environment
 from trt_nemotron.measure.bench.values import Environment

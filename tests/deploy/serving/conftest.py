@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from trt_nemotron.deploy.bundle import BundleFile, Manifest, sealed
-from trt_nemotron.deploy.bundle_reader import read_bundle
+from trt_nemotron.deploy.bundle.reader import read_bundle
+from trt_nemotron.deploy.bundle.values import BundleFile, Manifest, sealed
 from trt_nemotron.deploy.plan import Ledger, Plan, PlannedCheckpoint
 from trt_nemotron.deploy.serving.registry import Registry
 from trt_nemotron.deploy.serving.running import RunningServer

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.protocol import Launch
 from trt_nemotron.facts.release import KnownFailure, RuntimeRelease

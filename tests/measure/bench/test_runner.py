@@ -16,9 +16,10 @@ import pytest
 from trt_nemotron.errors import EndpointUnfit, InvalidInput, NoValidMeasurement, TrtNemotronError
 from trt_nemotron.measure.bench.discovery import discover_dialect, discover_model
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.figures import Slo, summarise
+from trt_nemotron.measure.bench.figures import summarise
 from trt_nemotron.measure.bench.replay import read_measurement, write_measurement
 from trt_nemotron.measure.bench.runner import run_bench
+from trt_nemotron.measure.bench.summary import Slo
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.openai.dialect import OPENAI
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from trt_nemotron.command import scrubbed_environment
-from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.protocol import Launch, Runtime
 from trt_nemotron.deploy.serving.lifeline import Lifeline

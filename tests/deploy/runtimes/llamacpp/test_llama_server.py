@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from trt_nemotron.deploy.bundle_reader import read_bundle
-from trt_nemotron.deploy.bundle_writer import build_bundle
+from trt_nemotron.deploy.bundle.reader import read_bundle
+from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.llamacpp.engine import PROGRAM_VARIABLE, Engine, find_engine

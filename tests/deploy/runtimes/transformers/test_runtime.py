@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from trt_nemotron.deploy.bundle import MODEL_FOLDER, Manifest
-from trt_nemotron.deploy.bundle_reader import verify_bundle
-from trt_nemotron.deploy.bundle_writer import build_bundle
+from trt_nemotron.deploy.bundle.reader import verify_bundle
+from trt_nemotron.deploy.bundle.values import MODEL_FOLDER, Manifest
+from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 
+from trt_nemotron.deploy.bundle.placing import source_folder
 from trt_nemotron.deploy.checkpoint.architecture import gguf_tensors, hub_tensors
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.file_placing import source_folder
 from trt_nemotron.deploy.runtimes.llamacpp.converted_tensor import ConvertedTensor
 from trt_nemotron.deploy.runtimes.llamacpp.representable import check_representable, norm_epsilon
 from trt_nemotron.deploy.runtimes.llamacpp.source_files import read_source_files

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.bundle.placing import bytes_to_place, place_checkpoint
+from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.file_placing import bytes_to_place, place_checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.llamacpp import log

@@ -8,9 +8,9 @@ generation, an empty `/v1/models`, and `NAME@main` as the model in its answers.
 import re
 from pathlib import Path
 
-from trt_nemotron.deploy.bundle import MODEL_FOLDER, Manifest
+from trt_nemotron.deploy.bundle.placing import bytes_to_place, place_checkpoint
+from trt_nemotron.deploy.bundle.values import MODEL_FOLDER, Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.file_placing import bytes_to_place, place_checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.protocol import Launch, ReportedBuffer, Wishes

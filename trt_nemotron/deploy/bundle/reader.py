@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from trt_nemotron.deploy.bundle import MANIFEST_NAME, PLAN_NAME, BundleFile, Manifest, sealed
-from trt_nemotron.deploy.hashing import HashMeter
+from trt_nemotron.deploy.bundle.hashing import HashMeter
+from trt_nemotron.deploy.bundle.values import MANIFEST_NAME, PLAN_NAME, BundleFile, Manifest, sealed
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.document import DocumentT, read_document, sha256_of, to_json
 from trt_nemotron.errors import BundleDamaged, InvalidInput

@@ -12,7 +12,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from trt_nemotron import __version__
-from trt_nemotron.deploy.bundle import (
+from trt_nemotron.deploy.bundle.hashing import HashMeter, sha256_of_set
+from trt_nemotron.deploy.bundle.placing import source_folder
+from trt_nemotron.deploy.bundle.reader import verify_bundle
+from trt_nemotron.deploy.bundle.values import (
     MANIFEST_NAME,
     MODEL_FOLDER,
     PLAN_NAME,
@@ -21,11 +24,8 @@ from trt_nemotron.deploy.bundle import (
     bundle_name,
     sealed,
 )
-from trt_nemotron.deploy.bundle_reader import verify_bundle
 from trt_nemotron.deploy.checkpoint.known_model import require_files
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.file_placing import source_folder
-from trt_nemotron.deploy.hashing import HashMeter, sha256_of_set
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.protocol import Runtime
 from trt_nemotron.document import read_document, sha256_of, write_document

@@ -6,7 +6,7 @@
       model/          what the runtime loads
 
 Same inputs, same bytes: no time, host or path of the building machine is in any file.
-`bundle_writer` writes one, `bundle_reader` reads and verifies it.
+`writer` writes one, `reader` reads and verifies it.
 """
 
 from typing import ClassVar
