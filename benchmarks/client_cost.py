@@ -46,12 +46,12 @@ def bodies(count: int) -> list[bytes]:
 
 def run_ours(url: str, streams: int, count: int) -> dict[str, list[float]]:
     """Seconds from sending to each token chunk, by request number, from our own client."""
-    from trt_nemotron.measure.bench.address import resolve_address
     from trt_nemotron.measure.bench.clock import SystemClock, WallClockTrack
-    from trt_nemotron.measure.bench.http_request import CHAT_PATH, build_request
-    from trt_nemotron.measure.bench.loop import Load, run_closed_loop
+    from trt_nemotron.measure.bench.figures.request_figures import token_chunks
     from trt_nemotron.measure.bench.record import Expectation, Place, make_record
-    from trt_nemotron.measure.bench.request_figures import token_chunks
+    from trt_nemotron.measure.bench.wire.address import resolve_address
+    from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
+    from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
 
     clock = SystemClock()
     track = WallClockTrack(clock)

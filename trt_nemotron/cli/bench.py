@@ -17,7 +17,7 @@ from trt_nemotron.cli.console import (
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 
 if TYPE_CHECKING:
-    from trt_nemotron.measure.bench.summary import Slo, Summary
+    from trt_nemotron.measure.bench.figures.summary import Slo, Summary
     from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
     from trt_nemotron.openai.dialect import Dialect
 
@@ -166,7 +166,7 @@ def parse_slo(text: str | None) -> "Slo | None":
     """
     if text is None:
         return None
-    from trt_nemotron.measure.bench.summary import Slo
+    from trt_nemotron.measure.bench.figures.summary import Slo
 
     limits: dict[str, float] = {}
     for part in text.split(","):
@@ -194,8 +194,8 @@ def _refuse_with_replay(endpoint: str | None, url: str | None, out: Path | None)
 
 
 def _find_subject(endpoint: str | None, url: str | None, model: str) -> _Subject:
-    from trt_nemotron.measure.bench.address import resolve_address
     from trt_nemotron.measure.bench.environment import UNKNOWN, describe_environment
+    from trt_nemotron.measure.bench.wire.address import resolve_address
 
     if bool(endpoint) == bool(url):
         raise InvalidInput(
@@ -322,7 +322,7 @@ def _conclude(
 
 def _show(measurement: "Measurement", slo: "Slo | None", as_json: bool) -> int:
     """Show the figures; a run that may not be judged ends in the exit code that says so."""
-    from trt_nemotron.measure.bench.figures import summarise
+    from trt_nemotron.measure.bench.figures.summarise import summarise
 
     summary = summarise(measurement, slo)
     if as_json:

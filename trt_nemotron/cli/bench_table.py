@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from trt_nemotron.measure.bench.summary import SAMPLES_NEEDED, ConcurrencySummary, Distribution
+from trt_nemotron.measure.bench.figures.summary import (
+    SAMPLES_NEEDED,
+    ConcurrencySummary,
+    Distribution,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from trt_nemotron.measure.bench.summary import Summary
+    from trt_nemotron.measure.bench.figures.summary import Summary
     from trt_nemotron.measure.bench.values import ClientHealth, Measurement
 
 _ROWS = (

@@ -85,7 +85,7 @@ class CheckScreen:
 
         if result.measurement is not None:
             from trt_nemotron.cli.bench_table import render_bench
-            from trt_nemotron.measure.bench.figures import summarise
+            from trt_nemotron.measure.bench.figures.summarise import summarise
 
             self._screen.print(render_bench(result.measurement, summarise(result.measurement)))
         if result.verdict is not None and result.measurement is not None:

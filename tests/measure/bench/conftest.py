@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 import pytest
 
-from trt_nemotron.measure.bench.address import Address, resolve_address
 from trt_nemotron.measure.bench.clock import SystemClock, WallClockTrack
-from trt_nemotron.measure.bench.http_request import CHAT_PATH, build_request
-from trt_nemotron.measure.bench.loop import Load, LoadResult, run_closed_loop
 from trt_nemotron.measure.bench.record import Expectation, Place, make_record
 from trt_nemotron.measure.bench.values import RequestRecord
+from trt_nemotron.measure.bench.wire.address import Address, resolve_address
+from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
+from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
 
 TOKENS = 12
 Ask = Callable[..., list[RequestRecord]]

@@ -13,17 +13,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.measure.bench.conftest import Truth
 from trt_nemotron.errors import EndpointUnfit, InvalidInput, NoValidMeasurement, TrtNemotronError
 from trt_nemotron.measure.bench.discovery import discover_dialect, discover_model
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.figures import summarise
+from trt_nemotron.measure.bench.figures.summarise import summarise
+from trt_nemotron.measure.bench.figures.summary import Slo
 from trt_nemotron.measure.bench.replay import read_measurement, write_measurement
 from trt_nemotron.measure.bench.runner import run_bench
-from trt_nemotron.measure.bench.summary import Slo
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.openai.dialect import OPENAI
-
-from .conftest import Truth
 
 WORKLOAD = Workload(
     concurrencies=(1, 3),

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trt_nemotron.errors import EndpointUnfit, InvalidInput
-from trt_nemotron.measure.bench.address import resolve_address
-from trt_nemotron.measure.bench.http_request import build_request
-from trt_nemotron.measure.bench.percentiles import samples_needed
+from trt_nemotron.measure.bench.figures.percentiles import samples_needed
 from trt_nemotron.measure.bench.prompts import GUESS, LengthModel, fit_length_model, make_prompt
+from trt_nemotron.measure.bench.wire.address import resolve_address
+from trt_nemotron.measure.bench.wire.http_request import build_request
 from trt_nemotron.measure.bench.workload import PROFILES, change_workload, check_workload
 
 QUICK = PROFILES["quick"]

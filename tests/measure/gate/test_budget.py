@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.measure.bench.summary import Slo
+from trt_nemotron.measure.bench.figures.summary import Slo
 from trt_nemotron.measure.gate.budget import (
     AbsoluteBound,
     Budget,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
-from trt_nemotron.measure.bench.figures import summarise
-from trt_nemotron.measure.bench.summary import metric_names
+from trt_nemotron.measure.bench.figures.summarise import summarise
+from trt_nemotron.measure.bench.figures.summary import metric_names
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.metrics import METRICS, Cost, Gain, Interval, metric_named
 

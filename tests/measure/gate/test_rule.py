@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trt_nemotron.measure.bench.percentiles import percentile
+from trt_nemotron.measure.bench.figures.percentiles import percentile
 from trt_nemotron.measure.gate.metrics import METRICS, Interval
 from trt_nemotron.measure.gate.rule import decide, decide_relative
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from trt_nemotron.measure.bench.figures import summarise
+from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget
 from trt_nemotron.measure.gate.judge import judge

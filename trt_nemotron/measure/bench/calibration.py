@@ -13,14 +13,14 @@ from pathlib import Path
 
 from trt_nemotron import command
 from trt_nemotron.errors import EnvironmentUnfit
-from trt_nemotron.measure.bench.address import Address, resolve_address
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
-from trt_nemotron.measure.bench.exchange import Exchange
-from trt_nemotron.measure.bench.http_request import CHAT_PATH, build_request
-from trt_nemotron.measure.bench.http_response import read_response
-from trt_nemotron.measure.bench.loop import Load, LoadResult, run_closed_loop
-from trt_nemotron.measure.bench.stamps import percentile_ms, resolve_stamps
 from trt_nemotron.measure.bench.values import ClockSource
+from trt_nemotron.measure.bench.wire.address import Address, resolve_address
+from trt_nemotron.measure.bench.wire.exchange import Exchange
+from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
+from trt_nemotron.measure.bench.wire.http_response import read_response
+from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
+from trt_nemotron.measure.bench.wire.stamps import percentile_ms, resolve_stamps
 from trt_nemotron.openai.chunk import parse_chunk
 from trt_nemotron.openai.sse import EventStream
 

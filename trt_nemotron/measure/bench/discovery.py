@@ -3,12 +3,12 @@
 import msgspec
 
 from trt_nemotron.errors import EndpointUnfit
-from trt_nemotron.measure.bench.address import Address, resolve_address
 from trt_nemotron.measure.bench.clock import Clock, SystemClock, WallClockTrack
-from trt_nemotron.measure.bench.framing import NotHttp
-from trt_nemotron.measure.bench.http_request import build_request
-from trt_nemotron.measure.bench.http_response import Response, read_response
-from trt_nemotron.measure.bench.loop import Load, run_closed_loop
+from trt_nemotron.measure.bench.wire.address import Address, resolve_address
+from trt_nemotron.measure.bench.wire.framing import NotHttp
+from trt_nemotron.measure.bench.wire.http_request import build_request
+from trt_nemotron.measure.bench.wire.http_response import Response, read_response
+from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
 from trt_nemotron.openai.dialect import Dialect, recognize_dialect
 
 _TIMEOUT_NS = 10_000_000_000

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from trt_nemotron.measure.bench.calibration import Floor
-from trt_nemotron.measure.bench.loop import LoadResult
-from trt_nemotron.measure.bench.stamps import Stamps, percentile_ms
 from trt_nemotron.measure.bench.values import ClientHealth, ClockSource, LoopLag
+from trt_nemotron.measure.bench.wire.loop import LoadResult
+from trt_nemotron.measure.bench.wire.stamps import Stamps, percentile_ms
 
 
 @dataclass(slots=True)

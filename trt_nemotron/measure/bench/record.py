@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trt_nemotron.measure.bench.clock import WallClockTrack
-from trt_nemotron.measure.bench.exchange import Exchange
-from trt_nemotron.measure.bench.framing import NotHttp
-from trt_nemotron.measure.bench.http_response import Response, read_response
-from trt_nemotron.measure.bench.stamps import Stamps, resolve_stamps
 from trt_nemotron.measure.bench.values import (
     ChunkKind,
     ChunkRecord,
     RequestOutcome,
     RequestRecord,
 )
+from trt_nemotron.measure.bench.wire.exchange import Exchange
+from trt_nemotron.measure.bench.wire.framing import NotHttp
+from trt_nemotron.measure.bench.wire.http_response import Response, read_response
+from trt_nemotron.measure.bench.wire.stamps import Stamps, resolve_stamps
 from trt_nemotron.openai.chunk import Chunk, Usage, parse_chunk
 from trt_nemotron.openai.sse import EventStream
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement, TrtNemotronError
-from trt_nemotron.measure.bench.address import Address
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
-from trt_nemotron.measure.bench.http_request import CHAT_PATH, build_request
-from trt_nemotron.measure.bench.loop import Load, run_closed_loop
 from trt_nemotron.measure.bench.prompts import GUESS, LengthModel, fit_length_model, make_prompt
 from trt_nemotron.measure.bench.record import NOTHING_SAID, Expectation, Place, make_record
 from trt_nemotron.measure.bench.values import RequestRecord, Workload
+from trt_nemotron.measure.bench.wire.address import Address
+from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
+from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.openai.request import ChatRequest, chat_body, encode_body
 

@@ -4,21 +4,21 @@ import time
 from dataclasses import dataclass
 
 from trt_nemotron.errors import NoValidMeasurement
-from trt_nemotron.measure.bench.address import resolve_address
 from trt_nemotron.measure.bench.calibration import Floor, measure_floor
 from trt_nemotron.measure.bench.clock import Clock, SystemClock, WallClockTrack
-from trt_nemotron.measure.bench.exchange import Exchange
+from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
 from trt_nemotron.measure.bench.health import HealthLog
-from trt_nemotron.measure.bench.loop import Load, LoadResult, run_closed_loop
 from trt_nemotron.measure.bench.record import Expectation, Place, make_record
 from trt_nemotron.measure.bench.rehearsal import Interlocutor, Rehearsal, rehearse
-from trt_nemotron.measure.bench.validity import find_lag_reasons
 from trt_nemotron.measure.bench.values import (
     Environment,
     Measurement,
     RequestRecord,
     Workload,
 )
+from trt_nemotron.measure.bench.wire.address import resolve_address
+from trt_nemotron.measure.bench.wire.exchange import Exchange
+from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
 from trt_nemotron.measure.bench.workload import check_workload
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.progress import SILENT, Progress

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from trt_nemotron.document import Value, sha256_of, to_tree
-from trt_nemotron.measure.bench.figures import summarise
+from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import Budget
 from trt_nemotron.measure.gate.validity import fitness_faults, record_faults

@@ -15,7 +15,7 @@ import msgspec
 from trt_nemotron.document import Document, Value, read_document, to_tree
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.facts.location import budgets_folder
-from trt_nemotron.measure.bench.summary import Slo
+from trt_nemotron.measure.bench.figures.summary import Slo
 from trt_nemotron.measure.gate.metrics import Gain, Metric, metric_named
 
 Count = Annotated[int, msgspec.Meta(ge=1)]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trt_nemotron.errors import NoValidMeasurement
-from trt_nemotron.measure.bench.figures import summarise
-from trt_nemotron.measure.bench.percentiles import CONFIDENCE
-from trt_nemotron.measure.bench.summary import Summary
+from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE
+from trt_nemotron.measure.bench.figures.summarise import summarise
+from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.baseline import mismatch, swap_faults
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, check_budget

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
-from trt_nemotron.measure.bench.summary import ConcurrencySummary
+from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary
 from trt_nemotron.measure.gate.values import Direction
 
 Unit = Literal["ms", "tokens/s", "requests/s", "share"]

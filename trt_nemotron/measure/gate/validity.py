@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from trt_nemotron.errors import NoValidMeasurement
-from trt_nemotron.measure.bench.request_figures import token_chunks
-from trt_nemotron.measure.bench.summary import Summary
+from trt_nemotron.measure.bench.figures.request_figures import token_chunks
+from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
 from trt_nemotron.measure.gate.budget import Budget, WorkloadRule
 from trt_nemotron.measure.gate.metrics import metric_named

@@ -11,8 +11,8 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from trt_nemotron.measure.bench.figures import summarise
-from trt_nemotron.measure.bench.percentiles import CONFIDENCE
+from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE
+from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.report.contents import ReportContents
 from trt_nemotron.measure.report.latency import (
     environment_facts,

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from trt_nemotron.measure.bench.request_figures import RequestFigures, measure_request, token_chunks
-from trt_nemotron.measure.bench.summary import ConcurrencySummary, Distribution, Summary
+from trt_nemotron.measure.bench.figures.request_figures import (
+    RequestFigures,
+    measure_request,
+    token_chunks,
+)
+from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary, Distribution, Summary
 from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 from trt_nemotron.measure.report import words
 from trt_nemotron.measure.report.contents import PlanFacts

@@ -5,7 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trt_nemotron.measure.bench.summary import Summary
+from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.gate.outcome import headline
 from trt_nemotron.measure.gate.values import BoundResult, Decision, Verdict
 from trt_nemotron.measure.report import words

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from trt_nemotron.measure.bench.percentiles import interpolate, percentile
+from trt_nemotron.measure.bench.figures.percentiles import interpolate, percentile
 from trt_nemotron.measure.report.plots import svg
 from trt_nemotron.measure.report.plots.scale import Scale, axis_for
 from trt_nemotron.measure.report.words import number

@@ -7,7 +7,7 @@ show as what they are.
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from trt_nemotron.measure.bench.request_figures import token_chunks
+from trt_nemotron.measure.bench.figures.request_figures import token_chunks
 from trt_nemotron.measure.bench.values import RequestRecord
 from trt_nemotron.measure.report.plots import svg
 from trt_nemotron.measure.report.plots.scale import Scale, axis_for

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_nemotron.measure.bench.framing import EndDetector, NotHttp, read_head
-from trt_nemotron.measure.bench.http_response import read_response
+from trt_nemotron.measure.bench.wire.framing import EndDetector, NotHttp, read_head
+from trt_nemotron.measure.bench.wire.http_response import read_response
 
 BODIES = st.lists(st.binary(max_size=40), max_size=8)
 CUTS = st.lists(st.integers(min_value=1, max_value=17), min_size=1, max_size=40)

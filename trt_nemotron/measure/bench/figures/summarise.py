@@ -7,21 +7,21 @@ under its own name and in `error_share`. Percentiles are refused, not guessed, f
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from trt_nemotron.measure.bench.percentiles import CONFIDENCE, percentile
-from trt_nemotron.measure.bench.request_figures import (
+from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE, percentile
+from trt_nemotron.measure.bench.figures.request_figures import (
     RequestFigures,
     measure_request,
     token_chunks,
 )
-from trt_nemotron.measure.bench.stability import drift_notes
-from trt_nemotron.measure.bench.summary import (
+from trt_nemotron.measure.bench.figures.stability import drift_notes
+from trt_nemotron.measure.bench.figures.summary import (
     QUANTILES,
     ConcurrencySummary,
     Distribution,
     Slo,
     Summary,
 )
-from trt_nemotron.measure.bench.validity import (
+from trt_nemotron.measure.bench.figures.validity import (
     doubtful_share,
     find_invalid_reasons,
     find_lateness_reasons,

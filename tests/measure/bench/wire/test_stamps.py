@@ -6,8 +6,8 @@ import struct
 import pytest
 
 from trt_nemotron.measure.bench.clock import WallClockTrack
-from trt_nemotron.measure.bench.exchange import AncillaryData, Exchange, Read
-from trt_nemotron.measure.bench.stamps import SO_TIMESTAMPNS, resolve_stamps
+from trt_nemotron.measure.bench.wire.exchange import AncillaryData, Exchange, Read
+from trt_nemotron.measure.bench.wire.stamps import SO_TIMESTAMPNS, resolve_stamps
 
 WALL = 1_700_000_000_000_000_000
 

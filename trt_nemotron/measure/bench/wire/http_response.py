@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trt_nemotron.measure.bench.framing import Head, NotHttp, chunk_size, read_head
+from trt_nemotron.measure.bench.wire.framing import Head, NotHttp, chunk_size, read_head
 
 
 @dataclass(frozen=True, slots=True)

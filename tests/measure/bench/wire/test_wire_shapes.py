@@ -6,10 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from trt_nemotron.measure.bench.figures import summarise_concurrency
-from trt_nemotron.measure.bench.request_figures import measure_request, token_chunks
-
-from .conftest import TOKENS, Ask, Truth
+from tests.measure.bench.conftest import TOKENS, Ask, Truth
+from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
+from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
 
 GOOD = [
     "plain",

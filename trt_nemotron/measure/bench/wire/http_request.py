@@ -2,7 +2,7 @@
 
 from trt_nemotron import __version__
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.measure.bench.address import Address
+from trt_nemotron.measure.bench.wire.address import Address
 
 CHAT_PATH = "/v1/chat/completions"
 

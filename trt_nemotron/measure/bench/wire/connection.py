@@ -11,11 +11,11 @@ import selectors
 import socket
 from collections.abc import Callable
 
-from trt_nemotron.measure.bench.address import Address
 from trt_nemotron.measure.bench.clock import Clock
-from trt_nemotron.measure.bench.exchange import Ending, Exchange, Read
-from trt_nemotron.measure.bench.framing import EndDetector, NotHttp
-from trt_nemotron.measure.bench.stamps import ANCILLARY_SIZE, ask_for_kernel_stamps
+from trt_nemotron.measure.bench.wire.address import Address
+from trt_nemotron.measure.bench.wire.exchange import Ending, Exchange, Read
+from trt_nemotron.measure.bench.wire.framing import EndDetector, NotHttp
+from trt_nemotron.measure.bench.wire.stamps import ANCILLARY_SIZE, ask_for_kernel_stamps
 
 FIRST_BUFFER_SIZE = 256 * 1024
 _LEAST_ROOM = 32 * 1024

@@ -6,7 +6,7 @@ import msgspec
 
 from trt_nemotron.document import Value
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.measure.bench.percentiles import samples_needed
+from trt_nemotron.measure.bench.figures.percentiles import samples_needed
 from trt_nemotron.measure.bench.values import ClockSource, RequestOutcome
 
 LatencyName = Literal["ttft_ms", "ttfa_ms", "tpot_ms", "itl_ms", "e2e_ms"]

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.measure.bench.figures import summarise, summarise_concurrency
-from trt_nemotron.measure.bench.request_figures import measure_request, token_chunks
-from trt_nemotron.measure.bench.stability import drift_notes, rank_sum_z
-from trt_nemotron.measure.bench.summary import Slo, metric_names
-from trt_nemotron.measure.bench.validity import find_invalid_reasons
+from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
+from trt_nemotron.measure.bench.figures.stability import drift_notes, rank_sum_z
+from trt_nemotron.measure.bench.figures.summarise import summarise, summarise_concurrency
+from trt_nemotron.measure.bench.figures.summary import Slo, metric_names
+from trt_nemotron.measure.bench.figures.validity import find_invalid_reasons
 from trt_nemotron.measure.bench.values import ChunkKind, ChunkRecord, LoopLag, RequestRecord
 
 MS = 1_000_000

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from trt_nemotron.measure.bench.request_figures import measure_request
+from trt_nemotron.measure.bench.figures.request_figures import measure_request
 from trt_nemotron.measure.bench.values import RequestRecord
 
 FEWEST_REQUESTS = 24

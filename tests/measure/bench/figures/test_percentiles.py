@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_nemotron.measure.bench.percentiles import (
+from trt_nemotron.measure.bench.figures.percentiles import (
     CONFIDENCE,
     interpolate,
     percentile,

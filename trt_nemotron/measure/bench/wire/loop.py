@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement
-from trt_nemotron.measure.bench.address import Address
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
-from trt_nemotron.measure.bench.connection import Connection
-from trt_nemotron.measure.bench.exchange import Exchange
+from trt_nemotron.measure.bench.wire.address import Address
+from trt_nemotron.measure.bench.wire.connection import Connection
+from trt_nemotron.measure.bench.wire.exchange import Exchange
 
 TICK_NS = 5_000_000
 """Between two looks at time-outs, the wall clock and the loop's own lag."""

@@ -7,8 +7,8 @@ sends in bursts looks the same on the wire, so the client's own lateness decides
 
 from collections.abc import Iterator, Sequence
 
-from trt_nemotron.measure.bench.percentiles import interpolate
-from trt_nemotron.measure.bench.request_figures import RequestFigures, measure_request
+from trt_nemotron.measure.bench.figures.percentiles import interpolate
+from trt_nemotron.measure.bench.figures.request_figures import RequestFigures, measure_request
 from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
 
 MOST_CPU_SHARE = 0.85

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trt_nemotron.measure.bench.clock import WallClockTrack
-from trt_nemotron.measure.bench.exchange import Exchange, Read
-from trt_nemotron.measure.bench.percentiles import interpolate
+from trt_nemotron.measure.bench.figures.percentiles import interpolate
 from trt_nemotron.measure.bench.values import ClockSource
+from trt_nemotron.measure.bench.wire.exchange import Exchange, Read
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python's socket module does not name it
 _TIMESPEC = struct.Struct("@ll")
