@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 VENV ?= .venv
 VENV_TORCH ?= .venv-torch
 TORCH := torch==2.13.0
+# Two at a time, a file as a whole: most of these tests wait for servers, clients and clocks.
+PARALLEL := -n 2 --dist loadfile
 
 PIP := -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps
 BIN := $(VENV)/bin
@@ -27,7 +29,7 @@ demo: $(VENV)/.demo ## The whole pipeline on this machine: plan, build, serve, s
 test: test-main test-torch ## All tests that need no device, torch ones in an environment of their own
 
 test-fast: $(VENV)/.dev ## The inner loop: no torch, nothing slow, within a minute
-	$(BIN)/python -m pytest -m "not torch and not device and not slow and not browser"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not torch and not device and not slow and not browser"
 
 check: lint types docs-check ## Lint, types, documentation: what CI runs first
 
@@ -38,7 +40,7 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 ## Parts of the above
 
 test-main: $(VENV)/.dev browser ## All tests but those with torch
-	$(BIN)/python -m pytest -m "not torch and not device"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not torch and not device"
 
 test-torch: $(VENV_TORCH)/.dev ## The tests with torch
 	$(TORCH_BIN)/python -m pytest -m "torch and not device"
