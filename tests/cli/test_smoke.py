@@ -120,7 +120,7 @@ def test_a_url_where_nothing_listens_exits_11(capsys: pytest.CaptureFixture[str]
         ([], "either the name of an endpoint or --url"),
         (["name", "--url", "http://127.0.0.1:1"], "either the name of an endpoint or --url"),
         (["--url", "127.0.0.1:1"], "not the URL of a server"),
-        (["nobody"], "no server called 'nobody'"),
+        (["nobody"], "the server 'nobody' is not on record"),
         (["--url", "http://127.0.0.1:1", "--only", "helth"], "Did you mean `health`"),
         (["--url", "http://127.0.0.1:1", "--suite", "nope"], "no suite 'nope'"),
         (["--url", "http://127.0.0.1:1", "--dialect", "nope"], "no dialect 'nope'"),

@@ -1,7 +1,5 @@
 """`trt-nemotron bench`: measure the latency of an endpoint, truthfully."""
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,12 @@ from trt_nemotron.cli.console import (
     json_option,
     print_json,
 )
+from trt_nemotron.cli.endpoint_options import (
+    Subject,
+    endpoint_options,
+    find_subject,
+    read_api_key,
+)
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 
 if TYPE_CHECKING:
@@ -25,9 +29,7 @@ _SLO_NAMES = ("ttft_ms", "tpot_ms", "e2e_ms")
 
 
 @click.command(short_help="Measure latency, truthfully.")
-@click.argument("endpoint", required=False)
-@click.option("--url", help="Root of any OpenAI-compatible server, instead of ENDPOINT.")
-@click.option("--model", default="", help="Name to ask for.  [default: the one that is served]")
+@endpoint_options
 @click.option(
     "--profile",
     type=click.Choice(["quick", "standard", "stress"]),
@@ -46,15 +48,6 @@ _SLO_NAMES = ("ttft_ms", "tpot_ms", "e2e_ms")
 @click.option("--total-timeout", type=float, help="Seconds that the whole run may take.")
 @click.option(
     "--slo", metavar="NAME=MS,...", help="Limits that good requests keep: ttft_ms, tpot_ms, e2e_ms."
-)
-@click.option(
-    "--dialect",
-    default="auto",
-    show_default=True,
-    help="How the server speaks: auto, openai or transformers-serve.",
-)
-@click.option(
-    "--api-key-env", metavar="NAME", help="Environment variable that holds the server's key."
 )
 @click.option(
     "--out",
@@ -100,6 +93,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     trt-nemotron bench --url http://127.0.0.1:8000 --concurrency 1,8 --requests 460 --out m.json.gz
     trt-nemotron bench --replay m.json.gz --slo ttft_ms=500,tpot_ms=30
     """
+    from trt_nemotron.measure.bench.wire.address import resolve_address
     from trt_nemotron.measure.bench.workload import change_workload, find_profile
 
     limits = parse_slo(slo)
@@ -118,7 +112,8 @@ def command(  # noqa: PLR0917 - click passes them all by name
         timeout_s=timeout,
         total_timeout_s=total_timeout,
     )
-    subject = _find_subject(endpoint, url, model)
+    subject = find_subject(endpoint, url, model)
+    resolve_address(subject.url)  # a URL that cannot be measured is refused in a dry run as well
     if dry_run:
         _show_plan(subject, workload, as_json)
         return 0
@@ -127,19 +122,10 @@ def command(  # noqa: PLR0917 - click passes them all by name
         workload,
         profile=profile,
         dialect_name=dialect,
-        api_key=_api_key(api_key_env),
+        api_key=read_api_key(api_key_env),
         as_json=as_json,
     )
     return _conclude(measurement, limits, out, as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What is measured: `environment` is what is known of the server beforehand."""
-
-    url: str
-    model: str
-    environment: "Environment"
 
 
 def parse_concurrencies(text: str | None) -> tuple[int, ...] | None:
@@ -193,59 +179,17 @@ def _refuse_with_replay(endpoint: str | None, url: str | None, out: Path | None)
         )
 
 
-def _find_subject(endpoint: str | None, url: str | None, model: str) -> _Subject:
+def _environment_of(subject: Subject, model: str) -> "Environment":
+    """The fingerprint, as far as it is known of the server."""
     from trt_nemotron.measure.bench.environment import UNKNOWN, describe_environment
-    from trt_nemotron.measure.bench.wire.address import resolve_address
+    from trt_nemotron.pipeline.handover import bundle_environment
 
-    if bool(endpoint) == bool(url):
-        raise InvalidInput(
-            "give either the name of an endpoint or --url",
-            next_step="See which servers this tool started with: trt-nemotron status",
-        )
-    if endpoint:
-        return _find_registered(endpoint, model)
-    address = resolve_address(url or "")
-    return _Subject(address.root, model, describe_environment(model=model or UNKNOWN))
+    if subject.manifest is not None:
+        return bundle_environment(subject.manifest)
+    return describe_environment(model=model or UNKNOWN)
 
 
-def _find_registered(name: str, model: str) -> _Subject:
-    from trt_nemotron.deploy.bundle.values import MANIFEST_NAME, Manifest
-    from trt_nemotron.deploy.serving.registry import list_endpoints
-    from trt_nemotron.document import read_document
-    from trt_nemotron.measure.bench.environment import describe_environment
-
-    known = {status.endpoint.name: status.endpoint for status in list_endpoints()}
-    found = known.get(name)
-    if found is None or found.state != "ready":
-        raise InvalidInput(
-            f"the server {name!r} is {found.state if found else 'not on record'}",
-            evidence=f"on record: {', '.join(sorted(known)) or 'none'}",
-            next_step="Start one with trt-nemotron serve, or give a --url.",
-        )
-    manifest = read_document(Path(found.bundle) / MANIFEST_NAME, Manifest)
-    environment = describe_environment(
-        target=manifest.target,
-        runtime=manifest.runtime,
-        release=manifest.release,
-        model=manifest.served_model_name,
-        configuration_sha256=manifest.configuration_sha256,
-    )
-    return _Subject(found.url, model or found.model, environment)
-
-
-def _api_key(variable: str | None) -> str:
-    if variable is None:
-        return ""
-    key = os.environ.get(variable, "")
-    if not key:
-        raise InvalidInput(
-            f"the environment variable {variable} is not set",
-            next_step="Set it to the key, and give its name, never the key itself.",
-        )
-    return key
-
-
-def _show_plan(subject: _Subject, workload: "Workload", as_json: bool) -> None:
+def _show_plan(subject: Subject, workload: "Workload", as_json: bool) -> None:
     from trt_nemotron.document import to_tree
 
     if as_json:
@@ -264,7 +208,7 @@ def _show_plan(subject: _Subject, workload: "Workload", as_json: bool) -> None:
 
 
 def _measure(
-    subject: _Subject,
+    subject: Subject,
     workload: "Workload",
     *,
     profile: str,
@@ -272,8 +216,6 @@ def _measure(
     api_key: str,
     as_json: bool,
 ) -> "Measurement":
-    import msgspec
-
     from trt_nemotron.measure.bench.discovery import discover_model
     from trt_nemotron.measure.bench.runner import run_bench
 
@@ -281,9 +223,7 @@ def _measure(
         progress.phase("asking the server who it is")
         dialect = _choose_dialect(dialect_name, subject.url, api_key)
         model = subject.model or discover_model(subject.url, api_key=api_key)
-        environment = msgspec.structs.replace(
-            subject.environment, model=model or subject.environment.model
-        )
+        environment = _environment_of(subject, model)
         return run_bench(
             subject.url,
             model,

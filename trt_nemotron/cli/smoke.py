@@ -1,12 +1,12 @@
 """`trt-nemotron smoke`: check that an endpoint answers rightly."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trt_nemotron.cli.console import console, json_option, print_json
+from trt_nemotron.cli.endpoint_options import endpoint_options, find_subject, read_api_key
 from trt_nemotron.errors import CheckFailed, EndpointUnfit, InvalidInput
 
 if TYPE_CHECKING:
@@ -19,18 +19,10 @@ _SIGNS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "skip": "[yellow]–[/
 
 
 @click.command(short_help="Check that an endpoint answers rightly.")
-@click.argument("endpoint", required=False)
-@click.option("--url", help="Root of any OpenAI-compatible server, instead of ENDPOINT.")
-@click.option("--model", default="", help="Name to ask for.  [default: the one that is served]")
+@endpoint_options
 @click.option("--suite", help="Name of a suite, or a file.  [default: by the model's name]")
 @click.option(
     "--only", multiple=True, metavar="CHECK", help="Ask this check only; may be repeated."
-)
-@click.option(
-    "--dialect",
-    default="auto",
-    show_default=True,
-    help="How the server speaks: auto, openai or transformers-serve.",
 )
 @click.option(
     "--timeout",
@@ -38,9 +30,6 @@ _SIGNS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "skip": "[yellow]–[/
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds that one request may take.",
-)
-@click.option(
-    "--api-key-env", metavar="NAME", help="Environment variable that holds the server's key."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
@@ -119,41 +108,18 @@ def _connect(
     from trt_nemotron.openai.dialect import OPENAI, find_dialect
     from trt_nemotron.openai.transport import Timeouts
 
-    if bool(endpoint) == bool(url):
-        raise InvalidInput(
-            "give either the name of an endpoint or --url",
-            next_step="See which servers this tool started with: trt-nemotron status",
-        )
-    if endpoint:
-        url, model = _registered(endpoint, model)
+    subject = find_subject(endpoint, url, model)
     client = Client(
-        url or "",
-        model=model,
+        subject.url,
+        model=subject.model,
         dialect=OPENAI if dialect == "auto" else find_dialect(dialect),
         timeouts=Timeouts(read_s=timeout, total_s=timeout),
-        api_key=_api_key(api_key_env),
+        api_key=read_api_key(api_key_env) or None,
     )
     client.expect_endpoint()
     if dialect == "auto":
         client = client.having(dialect=client.detect_dialect())
-    return client if model else client.having(model=_served_model(client))
-
-
-def _registered(name: str, model: str) -> tuple[str, str]:
-    """URL and model of a server that this tool started and that is ready."""
-    from trt_nemotron.deploy.serving.registry import list_endpoints
-
-    known = {status.endpoint.name: status.endpoint for status in list_endpoints()}
-    found = known.get(name)
-    if found is None or found.state != "ready":
-        raise InvalidInput(
-            f"there is no server called {name!r}"
-            if found is None
-            else f"the server {name!r} is {found.state}",
-            evidence=f"known: {', '.join(sorted(known)) or 'none'}",
-            next_step="Start one with trt-nemotron serve, or give a --url.",
-        )
-    return found.url, model or found.model
+    return client if subject.model else client.having(model=_served_model(client))
 
 
 def _served_model(client: "Client") -> str:
@@ -169,18 +135,6 @@ def _served_model(client: "Client") -> str:
             next_step="Choose one with --model.",
         )
     return names[0] if names else ""
-
-
-def _api_key(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    key = os.environ.get(variable)
-    if not key:
-        raise InvalidInput(
-            f"the environment variable {variable} is not set",
-            next_step="Set it to the key, and give its name, never the key itself.",
-        )
-    return key
 
 
 def _list_checks(as_json: bool) -> int:
