@@ -31,6 +31,9 @@ def test_every_stage_is_done_and_leaves_its_value(tool):
     assert len(measurement.records) > 48
     assert ET.parse(folder / "verdict.junit.xml").getroot().tag in {"testsuites", "testsuite"}
     assert "embedded" in (folder / "report.html").read_text()
+    exact = {gap.name for gap in record.memory if gap.is_exact}
+    assert {"weights", "kv_cache", "ssm_state", "conv_state"} <= exact
+    assert all(abs(gap.gap) <= 0.02 for gap in record.memory if gap.is_exact), record.memory
     for stage in record.stages:
         assert all((folder / name).exists() for name in stage.files), stage
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
-from trt_nemotron.cli.deploy_options import deploy_options, wishes_from
+from trt_nemotron.cli.deploy_options import deploy_options
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.bundle.values import Manifest
     from trt_nemotron.deploy.checkpoint.values import Checkpoint
     from trt_nemotron.deploy.plan import Plan
+    from trt_nemotron.deploy.runtimes.protocol import Wishes
 
 DEFAULT_FOLDER = Path("bundles")
 
@@ -32,11 +33,7 @@ def command(
     target: str,
     runtime: str | None,
     checkpoint: Path | None,
-    precision: str | None,
-    context: int | None,
-    slots: int | None,
-    threads: int | None,
-    model_name: str | None,
+    wishes: "Wishes",
     out: Path | None,
     force: bool,
     dry_run: bool,
@@ -56,7 +53,6 @@ def command(
     from trt_nemotron.deploy.machine import detect_machine
     from trt_nemotron.deploy.planning import make_plan
 
-    wishes = wishes_from(precision, context, slots, threads, model_name)
     plan, opened = make_plan(target, runtime, checkpoint, wishes, detect_machine())
     folder = out or DEFAULT_FOLDER / bundle_name(plan)
     if dry_run:

@@ -1,19 +1,21 @@
 """`trt-nemotron check`: plan, build, serve, smoke, bench and gate in one go."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
-from trt_nemotron.cli.deploy_options import deploy_options, wishes_from
+from trt_nemotron.cli.deploy_options import deploy_options
 
 if TYPE_CHECKING:
-    from trt_nemotron.pipeline.check import CheckOrder
+    from trt_nemotron.deploy.runtimes.protocol import Wishes
+    from trt_nemotron.pipeline.order import CheckOrder
 
 
 @click.command(short_help="Plan, build, serve, smoke, bench and gate in one go.")
-@deploy_options
+@functools.partial(deploy_options, profile_flag="--plan-profile")
 @click.option("--suite", help="Smoke suite: a name or a file.  [default: by the model's name]")
 @click.option("--budget", help="Budget: a target that has one, or a file.  [default: the target's]")
 @click.option(
@@ -44,11 +46,7 @@ def command(
     target: str,
     runtime: str | None,
     checkpoint: Path | None,
-    precision: str | None,
-    context: int | None,
-    slots: int | None,
-    threads: int | None,
-    model_name: str | None,
+    wishes: "Wishes",
     suite: str | None,
     budget: str | None,
     profile: str,
@@ -70,14 +68,14 @@ def command(
     from trt_nemotron.facts.catalogue import load_target
     from trt_nemotron.measure.bench.workload import find_profile
     from trt_nemotron.measure.gate.budget import find_budget
-    from trt_nemotron.pipeline.check import CheckOrder
+    from trt_nemotron.pipeline.order import CheckOrder
 
     load_target(target)  # an unknown target is a fault of its own, before its missing budget
     order = CheckOrder(
         target=target,
         runtime=runtime,
         checkpoint=checkpoint,
-        wishes=wishes_from(precision, context, slots, threads, model_name),
+        wishes=wishes,
         machine=detect_machine(),
         suite=suite or "",
         workload=find_profile(profile),

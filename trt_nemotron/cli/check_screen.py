@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trt_nemotron.measure.smoke.values import SmokeResult
-    from trt_nemotron.pipeline.check import CheckResult
+    from trt_nemotron.pipeline.order import CheckResult
 
 _SIGNS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[dim]–[/]"}  # noqa: RUF001
 _WIDTH = max(map(len, STAGES))

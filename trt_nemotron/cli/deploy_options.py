@@ -1,12 +1,14 @@
 """Options that `plan`, `build` and `check` share: what to plan, on which machine, with what wishes.
 
-A command decorated with `deploy_options` takes the parameters `target`, `runtime`, `checkpoint`,
-`precision`, `context`, `slots`, `threads` and `model_name`; `wishes_from` joins the last five.
+A command decorated with `deploy_options` takes the parameters `target` (a family such as `h100`
+already resolved to the board of this machine), `runtime`, `checkpoint` and `wishes`, which joins
+all the others.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,7 +16,7 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from trt_nemotron.deploy.runtimes.protocol import Wishes
 
-FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+ResultT = TypeVar("ResultT")
 
 EMBEDDED = "embedded"
 
@@ -39,9 +41,37 @@ class CheckpointPath(click.ParamType):  # type: ignore[type-arg] # generic in ne
         param: click.Parameter,
         incomplete: str,
     ) -> list[CompletionItem]:
-        """The word, where it is begun, and the shell's own files."""
-        word = [CompletionItem(EMBEDDED)] if EMBEDDED.startswith(incomplete) else []
-        return [*word, CompletionItem(incomplete, type="file")]
+        """The words that are begun, and the shell's own files."""
+        from trt_nemotron.deploy.checkpoint.known_model import known_names
+
+        words = [it for it in (EMBEDDED, *known_names()) if it.startswith(incomplete)]
+        return [*map(CompletionItem, words), CompletionItem(incomplete, type="file")]
+
+
+class Goals(click.ParamType):  # type: ignore[type-arg] # generic in new versions only
+    """`ttft_ms=200,tpot_ms=20`: either or both."""
+
+    name = "goals"
+
+    def convert(
+        self,
+        value: str | dict[str, float],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> dict[str, float]:
+        """The goals by name; an unknown, repeated or empty one is refused."""
+        if isinstance(value, dict):
+            return value
+        goals: dict[str, float] = {}
+        for part in value.split(","):
+            name, _, number = part.strip().partition("=")
+            if name not in {"ttft_ms", "tpot_ms"} or name in goals:
+                self.fail(f"{part!r}: write ttft_ms=200,tpot_ms=20, each once.", param, ctx)
+            try:
+                goals[name] = float(number)
+            except ValueError:
+                self.fail(f"{number!r} is no number of milliseconds.", param, ctx)
+        return goals
 
 
 def complete_target(
@@ -76,7 +106,7 @@ _OPTIONS = (
         required=True,
         metavar="NAME",
         shell_complete=complete_target,
-        help="The device: see `trt-nemotron targets`.",
+        help="The device: see `trt-nemotron targets`; `h100` is the board of this machine.",
     ),
     click.option(
         "--runtime",
@@ -89,7 +119,8 @@ _OPTIONS = (
         type=CheckpointPath(),
         default=EMBEDDED,
         show_default=True,
-        help="Folder with config.json and *.safetensors, a .gguf file, or `embedded`.",
+        help="Folder with config.json and *.safetensors, a .gguf file, `embedded`, or, to plan "
+        "without weights, a published name such as nemotron-3-nano-4b-fp8.",
     ),
     click.option(
         "--precision",
@@ -114,27 +145,118 @@ _OPTIONS = (
 )
 
 
-def deploy_options(function: FunctionT) -> FunctionT:
-    """Add the shared options to a command, in this order."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+_TRTLLM_OPTIONS = (
+    click.option(
+        "--release",
+        metavar="VERSION",
+        help="Release of the runtime (trtllm).  [default: the target's]",
+    ),
+    click.option(
+        "--max-concurrency",
+        type=int,
+        metavar="N",
+        help="Sequences decoded together (trtllm).  [default: the profile's]",
+    ),
+    click.option(
+        "--max-seq-len",
+        type=int,
+        metavar="TOKENS",
+        help="Longest prompt and answer of one request (trtllm).  [default: planned]",
+    ),
+    click.option(
+        "--slo",
+        type=Goals(),
+        metavar="GOALS",
+        help="Latencies to keep, as ttft_ms=200,tpot_ms=20 (trtllm).",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a key of the server's file, as kv_cache_config.max_tokens=65536 (trtllm).",
+    ),
+    click.option(
+        "--override",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A file of such keys, put over the plan (trtllm).",
+    ),
+    click.option(
+        "--experimental", is_flag=True, help="Try what is known not to be supported (trtllm)."
+    ),
+)
+
+_WISHES = {
+    "precision": "precision",
+    "context": "context_tokens",
+    "slots": "slots",
+    "threads": "threads",
+    "model_name": "served_model_name",
+    "release": "release",
+    "intent": "profile",
+    "max_concurrency": "max_concurrency",
+    "max_seq_len": "max_seq_len",
+    "slo": "slo",
+    "settings": "settings",
+    "override": "overrides",
+    "experimental": "is_experimental",
+}
+"""Parameter -> field of `Wishes`."""
 
 
-def wishes_from(
-    precision: str | None,
-    context: int | None,
-    slots: int | None,
-    threads: int | None,
-    model_name: str | None,
-) -> "Wishes":
-    """What the user asked for, as planning takes it."""
-    from trt_nemotron.deploy.runtimes.protocol import Wishes
+def deploy_options(
+    function: Callable[..., ResultT], *, profile_flag: str = "--profile"
+) -> Callable[..., ResultT]:
+    """Add the shared options to a command; it then takes `target` and `wishes`.
 
-    return Wishes(
-        precision=precision,
-        context_tokens=context,
-        slots=slots,
-        threads=threads,
-        served_model_name=model_name,
+    Args:
+        function: the command's.
+        profile_flag: how the intent is said, where `--profile` says something else.
+    """
+
+    @functools.wraps(function)
+    def with_wishes(**parameters: Any) -> ResultT:
+        from trt_nemotron.deploy.boards import resolve_target
+
+        said = {field: parameters.pop(name) for name, field in _WISHES.items()}
+        parameters["target"] = resolve_target(parameters["target"])
+        return function(wishes=_wishes(said), **parameters)
+
+    profile = click.option(
+        profile_flag,
+        "intent",
+        metavar="NAME",
+        help="What it is for (trtllm): latency, balanced, throughput, or card, the model card's "
+        "recipe.  [default: balanced]",
     )
+    command: Callable[..., ResultT] = with_wishes
+    for option in reversed((*_OPTIONS, profile, *_TRTLLM_OPTIONS)):
+        command = option(command)
+    return command
+
+
+def _wishes(said: dict[str, Any]) -> "Wishes":
+    """What the user asked for, as planning takes it."""
+    from trt_nemotron.deploy.runtimes.protocol import LatencyGoal, Wishes
+
+    goals, file = said.pop("slo"), said.pop("overrides")
+    return Wishes(
+        **said,
+        slo=LatencyGoal(**goals) if goals else None,
+        overrides=None if file is None else _text_of(file),
+        overrides_name="" if file is None else str(file),
+    )
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        from trt_nemotron.errors import InvalidInput
+
+        raise InvalidInput(
+            f"cannot read {file}",
+            evidence=str(fault),
+            next_step="Check the path, its permissions, and that it is text.",
+        ) from fault

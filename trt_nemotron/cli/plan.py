@@ -1,11 +1,15 @@
 """`trt-nemotron plan`: choose the settings that fit, and say why."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trt_nemotron.cli.console import json_option, print_json
-from trt_nemotron.cli.deploy_options import deploy_options, wishes_from
+from trt_nemotron.cli.deploy_options import deploy_options
+
+if TYPE_CHECKING:
+    from trt_nemotron.deploy.runtimes.protocol import Wishes
 
 
 @click.command(short_help="Choose the settings that fit, and say why.")
@@ -17,11 +21,7 @@ def command(
     target: str,
     runtime: str | None,
     checkpoint: Path | None,
-    precision: str | None,
-    context: int | None,
-    slots: int | None,
-    threads: int | None,
-    model_name: str | None,
+    wishes: "Wishes",
     explain: bool,
     as_json: bool,
 ) -> None:
@@ -33,11 +33,11 @@ def command(
     trt-nemotron plan --target cpu
     trt-nemotron plan --target cpu --slots 2 --context 4096 --explain
     trt-nemotron plan --target cpu --precision q8_0 --json
+    trt-nemotron plan --target h100-sxm --checkpoint nemotron-3-nano-4b-fp8 --profile latency
     """
     from trt_nemotron.deploy.machine import detect_machine
     from trt_nemotron.deploy.planning import make_plan
 
-    wishes = wishes_from(precision, context, slots, threads, model_name)
     plan, _ = make_plan(target, runtime, checkpoint, wishes, detect_machine())
     if as_json:
         print_json(plan)

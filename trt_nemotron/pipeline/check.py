@@ -10,25 +10,20 @@ Every stage's value is written into one folder as soon as it is there:
       report.html       all of it, to look at
 """
 
-import hashlib
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timezone
-from pathlib import Path
 
 from trt_nemotron import __version__
+from trt_nemotron.deploy.actual_memory import MemoryGap, compare_memory, in_words
 from trt_nemotron.deploy.bundle.reader import verify_bundle
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
-from trt_nemotron.deploy.runtimes.protocol import Wishes
 from trt_nemotron.deploy.serving.server import RunningServer, start_server
 from trt_nemotron.document import write_atomically, write_document
 from trt_nemotron.errors import (
@@ -41,8 +36,7 @@ from trt_nemotron.errors import (
 )
 from trt_nemotron.measure.bench.replay import write_measurement
 from trt_nemotron.measure.bench.runner import run_bench
-from trt_nemotron.measure.bench.values import Measurement, Workload
-from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.outcome import exit_code, headline
 from trt_nemotron.measure.gate.values import Verdict
@@ -55,43 +49,11 @@ from trt_nemotron.measure.smoke.runner import run_smoke
 from trt_nemotron.measure.smoke.suite import load_suite, suite_name_for
 from trt_nemotron.measure.smoke.values import SmokeReport
 from trt_nemotron.openai.client import Client
+from trt_nemotron.pipeline.folder import endpoint_name, sole_user_of
 from trt_nemotron.pipeline.handover import bundle_environment, plan_facts
+from trt_nemotron.pipeline.order import CheckOrder, CheckResult
 from trt_nemotron.pipeline.record import Audience, CheckRecord
 from trt_nemotron.pipeline.stages import Stages
-
-
-@dataclass(frozen=True, slots=True)
-class CheckOrder:
-    """What to check.
-
-    Attributes:
-        runtime: nothing for the target's default.
-        checkpoint: nothing for the embedded one.
-        suite: name or file of the smoke suite; empty chooses by the model's name.
-        out: the folder that receives everything; made where it is not there.
-    """
-
-    target: str
-    runtime: str | None
-    checkpoint: Path | None
-    wishes: Wishes
-    machine: Machine
-    suite: str
-    workload: Workload
-    budget: Budget
-    out: Path
-    server_timeout_s: float
-    profile: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What a check found: its record and the values behind it, as far as it came."""
-
-    record: CheckRecord
-    smoke: SmokeReport
-    measurement: Measurement | None
-    verdict: Verdict | None
 
 
 def run_check(
@@ -105,7 +67,7 @@ def run_check(
     Raises:
         TrtNemotronError: of a stage that could not do its work; the record is written before.
     """
-    with _sole_user_of(order.out):
+    with sole_user_of(order.out):
         return _Check(order, Stages(audience, clock)).run()
 
 
@@ -115,6 +77,7 @@ class _Check:
         self._stages = stages
         self._audience = stages.audience
         self._out = order.out
+        self._memory: tuple[MemoryGap, ...] = ()
         self._started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
 
     def run(self) -> CheckResult:
@@ -167,13 +130,27 @@ class _Check:
                 manifest,
                 plan,
                 get_runtime(plan.runtime),
-                name=_endpoint_name(manifest, self._out),
+                name=endpoint_name(manifest.target, self._out),
                 progress=self._audience,
                 timeout_s=self._order.server_timeout_s,
                 log=self._out / "server.log",
             )
-            notes.say(f"ready at {server.endpoint.url}", "server.log")
+            self._memory = self._compare_memory(plan)
+            findings = (f"ready at {server.endpoint.url}", in_words(self._memory))
+            notes.say("; ".join(filter(None, findings)), "server.log")
         return server
+
+    def _compare_memory(self, plan: Plan) -> tuple[MemoryGap, ...]:
+        """The ledger against the server's own log; an exact line it contradicts is a finding."""
+        log = (self._out / "server.log").read_text(errors="replace")
+        gaps = compare_memory(plan.ledger, get_runtime(plan.runtime).reported_buffers(log))
+        for gap in gaps:
+            if gap.is_wrong:
+                self._audience.note(
+                    f"memory: {gap.name} was planned as {gap.planned_bytes:,} bytes, the server "
+                    f"took {gap.reported_bytes:,}"
+                )
+        return gaps
 
     def _smoke(self, server: RunningServer, manifest: Manifest) -> SmokeReport:
         with self._stages.stage("smoke") as notes:
@@ -266,15 +243,10 @@ class _Check:
             exit_code=code,
             stages=self._stages.all(),
             folder=str(self._out),
+            memory=self._memory,
         )
         write_document(self._out / "check.json", record)
         return record
-
-
-def _endpoint_name(manifest: Manifest, out: Path) -> str:
-    """One name for each folder, so that checks into several folders may run at a time."""
-    place = hashlib.sha256(str(out.absolute()).encode()).hexdigest()[:6]
-    return f"check-{manifest.target}-{place}"
 
 
 def _exit_code_of(fault: BaseException) -> int:
@@ -284,23 +256,3 @@ def _exit_code_of(fault: BaseException) -> int:
     if isinstance(fault, KeyboardInterrupt):
         return 128 + (fault.signal_number if isinstance(fault, Interrupted) else signal.SIGINT)
     return EnvironmentUnfit.exit_code if isinstance(fault, OSError) else 1
-
-
-@contextmanager
-def _sole_user_of(folder: Path) -> Iterator[None]:
-    """Two checks into one folder would mix their results; the lock dies with its process."""
-    import filelock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as fault:
-        raise EnvironmentUnfit(
-            f"another check is writing into {folder}",
-            next_step="Wait for it to end, or give this one a folder of its own with --out.",
-        ) from fault
-    try:
-        yield
-    finally:
-        lock.release()

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal, Protocol
 
+from trt_nemotron.deploy.actual_memory import MemoryGap
 from trt_nemotron.document import Document, Value
 from trt_nemotron.measure.gate.values import Decision
 from trt_nemotron.measure.smoke.values import SmokeResult
@@ -35,6 +36,7 @@ class CheckRecord(Document, frozen=True, kw_only=True):
         decision: the gate's; `fail` when smoke failed, since figures of a server that answers
             wrongly mean nothing.
         exit_code: what the command ended with.
+        memory: buffers as planned and as the server reported them, where it reports any.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/check/1"
@@ -47,6 +49,7 @@ class CheckRecord(Document, frozen=True, kw_only=True):
     exit_code: int
     stages: tuple[StageOutcome, ...]
     folder: str
+    memory: tuple[MemoryGap, ...] = ()
 
 
 class Audience(Progress, Protocol):

@@ -1,0 +1,52 @@
+import pytest
+
+from trt_nemotron.deploy.actual_memory import compare_memory
+from trt_nemotron.deploy.plan import Ledger, LedgerLine, LineStatus
+from trt_nemotron.deploy.runtimes.protocol import ReportedBuffer
+
+
+def ledger(status: LineStatus = "exact", **sizes: int) -> Ledger:
+    lines = tuple(
+        LedgerLine(name=name, size_bytes=size, formula="test", status=status)
+        for name, size in sizes.items()
+    )
+    return Ledger(lines=lines, memory_total_bytes=10**12)
+
+
+def buffer(size_bytes: int, resolution_bytes: int = 0, name: str = "kv_cache") -> ReportedBuffer:
+    return ReportedBuffer(name=name, size_bytes=size_bytes, resolution_bytes=resolution_bytes)
+
+
+def test_report_that_agrees_has_no_gap():
+    (gap,) = compare_memory(ledger(kv_cache=1000), [buffer(1000)])
+    assert gap.gap == 0.0
+    assert not gap.is_wrong
+
+
+@pytest.mark.parametrize(("reported", "is_wrong"), [(1015, False), (1030, True), (970, True)])
+def test_exact_line_may_differ_by_two_percent(reported: int, is_wrong: bool):
+    (gap,) = compare_memory(ledger(kv_cache=1000), [buffer(reported)])
+    assert gap.is_wrong is is_wrong
+    assert gap.gap == pytest.approx((reported - 1000) / reported)
+
+
+def test_rounding_of_the_report_is_no_gap():
+    (gap,) = compare_memory(ledger(kv_cache=1000), [buffer(1100, resolution_bytes=100)])
+    assert gap.gap == 0.0
+
+
+def test_estimate_is_never_wrong():
+    (gap,) = compare_memory(ledger("assumed", compute=1000), [buffer(5000, name="compute")])
+    assert gap.gap == pytest.approx(0.8)
+    assert not gap.is_wrong
+
+
+def test_repacked_copy_counts_to_the_weights():
+    planned = ledger(weights=1000, repacked_weights=900)
+    (gap,) = compare_memory(planned, [buffer(1900, name="weights")])
+    assert gap.planned_bytes == 1900
+    assert gap.gap == 0.0
+
+
+def test_buffer_that_the_ledger_does_not_know_is_left_out():
+    assert compare_memory(ledger(weights=1), [buffer(1, name="output")]) == ()
