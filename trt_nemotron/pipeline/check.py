@@ -56,6 +56,10 @@ from trt_nemotron.pipeline.record import Audience, CheckRecord
 from trt_nemotron.pipeline.stages import Stages
 
 
+_NEWS_S = 1.0
+"""How long after an unanswered request the news may come that the server has ended."""
+
+
 def run_check(
     order: CheckOrder, audience: Audience, *, clock: Callable[[], float] = time.monotonic
 ) -> CheckResult:
@@ -171,7 +175,7 @@ class _Check:
             ]
             notes.say(", ".join(counts), "smoke.json")
             if not report.passed:
-                server.check()  # a server that died says more than the checks it could not answer
+                server.check(_NEWS_S)  # its death says more than the checks it could not answer
                 notes.is_failed = True
         return report
 
@@ -189,7 +193,9 @@ class _Check:
                     profile=self._order.profile,
                 )
             except (EndpointUnfit, NoValidMeasurement):
-                server.check()  # raises with the log's last lines when the server is the cause
+                server.check(
+                    _NEWS_S
+                )  # raises with the log's last lines when the server is the cause
                 raise
             write_measurement(self._out / "measurement.json.gz", measurement)
             measured = sum(not record.is_warmup for record in measurement.records)

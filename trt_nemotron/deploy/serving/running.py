@@ -58,13 +58,16 @@ class RunningServer:
     ) -> None:
         self.stop()
 
-    def check(self) -> None:
+    def check(self, within_s: float = 0.0) -> None:
         """Make sure that the server still runs.
+
+        Args:
+            within_s: how long the news of its end may take, when its silence was noticed first.
 
         Raises:
             ServerFailed: it has ended, with the end of its log and the cause where it is known.
         """
-        ended = self.pause(0.0)
+        ended = self.pause(within_s)
         if ended:
             raise self.failure(ended)
 
