@@ -67,7 +67,7 @@ def command(
     from trt_nemotron.deploy.machine import detect_machine
     from trt_nemotron.facts.catalogue import load_target
     from trt_nemotron.measure.bench.workload import find_profile
-    from trt_nemotron.measure.gate.budget import find_budget
+    from trt_nemotron.measure.gate.budget import default_budget, find_budget
     from trt_nemotron.pipeline.order import CheckOrder
 
     load_target(target)  # an unknown target is a fault of its own, before its missing budget
@@ -79,7 +79,7 @@ def command(
         machine=detect_machine(),
         suite=suite or "",
         workload=find_profile(profile),
-        budget=find_budget(budget or target),
+        budget=find_budget(budget) if budget else default_budget(target, runtime),
         out=out,
         server_timeout_s=timeout,
         profile=profile,

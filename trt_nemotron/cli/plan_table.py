@@ -6,10 +6,12 @@ from rich.table import Table
 from rich.text import Text
 
 from trt_nemotron.deploy.plan import Choice, Ledger, LedgerLine, Plan
+from trt_nemotron.deploy.roofline import Roofline
 
 _BAR_CELLS = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STATUS_STYLES = {"exact": "green", "measured": "cyan", "assumed": "yellow"}
+_WIDTH_OF_CELLS = 108
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -23,6 +25,8 @@ def plan_view(plan: Plan, *, is_explained: bool) -> RenderableType:
     """The whole plan as something rich can draw."""
     parts: list[RenderableType] = [_title(plan), "", ledger_table(plan.ledger), ""]
     parts.append(_explained(plan.choices) if is_explained else _choices_table(plan.choices))
+    if plan.roofline is not None:
+        parts += ["", roofline_table(plan.roofline), ""]
     parts.extend(Text(f"! {warning}", style="yellow") for warning in plan.warnings)
     if not is_explained:
         parts.append(Text("Reasons and sources: --explain", style="dim"))
@@ -48,6 +52,26 @@ def ledger_table(ledger: Ledger) -> Table:
         "",
         f"of {format_bytes(total)}; {format_bytes(ledger.headroom_bytes)} stay free",
     )
+    return table
+
+
+def roofline_table(roofline: Roofline) -> Table:
+    """The most that the board allows: one row a context, one column a concurrency."""
+    title = (
+        f"at most, tokens/s (least ms a step): {roofline.weight_bytes / 1e9:.2f} GB of weights at "
+        f"{roofline.bandwidth_gb_s:,.0f} GB/s"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    table.title_style = "dim"
+    points = {(point.context_tokens, point.concurrency): point for point in roofline.points}
+    table.add_column("context", justify="right")
+    concurrencies = sorted({many for _, many in points})
+    for many in concurrencies:
+        table.add_column(f"x {many}", justify="right", no_wrap=True)
+    for context in sorted({tokens for tokens, _ in points}):
+        row = [points[context, many] for many in concurrencies]
+        cells = (f"{it.most_tokens_s:,.0f} ({it.least_step_ms:.1f})" for it in row)
+        table.add_row(f"{context:,}", *cells)
     return table
 
 
@@ -102,11 +126,14 @@ def _row(line: LedgerLine, total: int) -> tuple[RenderableType, ...]:
 
 
 def _choices_table(choices: tuple[Choice, ...]) -> Table:
+    """In as many columns, three at most, as the longest setting leaves room for."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for _ in range(3):
-        table.add_column(no_wrap=True)
     cells = [Text.assemble((choice.name, "dim"), " ", _shown(choice)) for choice in choices]
-    rows = -(-len(cells) // 3)
+    longest = max((len(cell) for cell in cells), default=1)
+    count = min(max(_WIDTH_OF_CELLS // longest, 1), 3)
+    for _ in range(count):
+        table.add_column(no_wrap=True)
+    rows = -(-len(cells) // count)
     columns = [cells[start : start + rows] for start in range(0, len(cells), rows)]
     for index in range(rows):
         table.add_row(*(column[index] if index < len(column) else "" for column in columns))

@@ -7,6 +7,9 @@ import click
 from trt_nemotron.cli.console import json_option, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trt_nemotron.facts.figure import Figure
     from trt_nemotron.facts.target import Target
 
 _STATUS_COLOURS = {"supported": "green", "experimental": "yellow", "refused": "red"}
@@ -33,9 +36,29 @@ def command(*, as_json: bool) -> None:
 
 def _show(target: "Target") -> None:
     click.echo(f"{click.style(target.name, bold=True)}  {target.title}")
+    for line in _facts(target):
+        click.echo(click.style(f"  {line}", dim=True))
     for place, support in enumerate(target.runtimes):
         status = click.style(support.status, fg=_STATUS_COLOURS[support.status])
         default = ", default" if place == 0 else ""
-        click.echo(f"  {support.runtime} ({status}{default})")
+        release = f" {support.release}" if support.release else ""
+        click.echo(f"  {support.runtime}{release} ({status}{default})")
         click.echo(f"    {support.reason}")
         click.echo(click.style(f"    {support.source}", dim=True))
+
+
+def _facts(target: "Target") -> "Iterator[str]":
+    """Memory, bandwidth and architecture of a board, with what is not confirmed marked."""
+    if target.family:
+        yield f"--target {target.family} asks the driver which board this machine has"
+    memory = target.memory_usable_bytes or target.memory_total_bytes
+    if memory is not None:
+        kind = ", shared with the host" if target.gpu and target.gpu.is_memory_unified else ""
+        yield f"{memory.value / (1 << 30):.1f} GiB usable{_mark(memory)}{kind}"
+    if target.gpu is not None:
+        bandwidth = target.gpu.bandwidth_gb_s
+        yield f"{bandwidth.value:,.0f} GB/s{_mark(bandwidth)}, {target.gpu.sm_name}"
+
+
+def _mark(figure: "Figure") -> str:
+    return " (unverified)" if figure.status == "unverified" else ""

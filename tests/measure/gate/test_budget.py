@@ -10,6 +10,7 @@ from trt_nemotron.measure.gate.budget import (
     Budget,
     RelativeBound,
     check_budget,
+    default_budget,
     find_budget,
     read_budget,
 )
@@ -226,3 +227,10 @@ def test_a_file_is_found_by_its_path(tmp_path: Path):
     assert find_budget(str(odd)).smoke.required
     with pytest.raises(InvalidInput, match="cannot read"):
         find_budget(str(tmp_path / "missing.yaml"))
+
+
+def test_runtime_with_a_budget_of_its_own_is_judged_by_that():
+    assert default_budget("cpu", "transformers") == find_budget("cpu-transformers")
+    assert default_budget("cpu", "llamacpp") == default_budget("cpu", None) == find_budget("cpu")
+    with pytest.raises(InvalidInput):
+        default_budget("toaster", None)

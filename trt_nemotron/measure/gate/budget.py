@@ -111,6 +111,16 @@ def find_budget(name: str) -> Budget:
     return read_budget(folder / f"{name}.yaml")
 
 
+def default_budget(target: str, runtime: str | None) -> Budget:
+    """The shipped budget of a target: that of `<target>-<runtime>` where there is one of its own.
+
+    Raises:
+        InvalidInput: none is shipped for the target.
+    """
+    own = budgets_folder() / f"{target}-{runtime}.yaml"
+    return read_budget(own) if own.is_file() else find_budget(target)
+
+
 def read_budget(path: Path) -> Budget:
     """The budget kept in `path`.
 
