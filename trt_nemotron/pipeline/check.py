@@ -55,7 +55,6 @@ from trt_nemotron.pipeline.order import CheckOrder, CheckResult
 from trt_nemotron.pipeline.record import Audience, CheckRecord
 from trt_nemotron.pipeline.stages import Stages
 
-
 _NEWS_S = 1.0
 """How long after an unanswered request the news may come that the server has ended."""
 
