@@ -99,5 +99,6 @@ def drawn_progress(
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
     )
-    with RichProgress(*columns, console=screen, transient=True) as bars:
+    # Drawing takes some milliseconds of the one interpreter, and a bench may be running in it.
+    with RichProgress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:
         yield DrawnProgress(screen, bars)
