@@ -8,24 +8,16 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from tests.deploy.random_checkpoint import RandomCheckpoint
 from trt_nemotron.cli.main import run
 from trt_nemotron.cli.plan_table import bar, draw_plan, format_bytes
 from trt_nemotron.deploy.plan import Plan
 
 
 @pytest.fixture(scope="module")
-def checkpoint(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint, written by the one writer that the tests of `deploy` have."""
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import random_checkpoint;"
-        "from pathlib import Path; random_checkpoint.RandomCheckpoint().write(Path(sys.argv[2]))"
-    )
-    folder = tmp_path_factory.mktemp("checkpoint") / "small"
-    subprocess.run(
-        [sys.executable, "-c", program, str(repository / "tests" / "deploy"), str(folder)],
-        check=True,
-    )
-    return folder
+    return RandomCheckpoint().write(tmp_path_factory.mktemp("checkpoint") / "small")
 
 
 def plan_arguments(checkpoint: Path, *more: str) -> list[str]:

@@ -1,28 +1,17 @@
 """Checkpoints for the tests of `deploy`."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-
-def _load(name: str) -> ModuleType:
-    """A module beside this file; test folders are no packages."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.deploy import random_checkpoint, sparse_gguf
 
 
 @pytest.fixture(scope="session")
 def random_checkpoints() -> ModuleType:
     """The module `random_checkpoint`: `random_checkpoints.RandomCheckpoint(...).write(folder)`."""
-    return _load("random_checkpoint")
+    return random_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +26,7 @@ def tiny_checkpoint(
 @pytest.fixture(scope="session")
 def sparse() -> ModuleType:
     """The module `sparse_gguf`: `sparse.write_sparse_gguf(path, sparse.REAL_4B)`."""
-    return _load("sparse_gguf")
+    return sparse_gguf
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ from trt_nemotron.progress import SILENT, Progress
 
 LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
 RUNTIME = get_runtime("llamacpp")
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Notes:
@@ -372,8 +373,7 @@ def test_a_failing_build_leaves_the_old_bundle_and_nothing_else(
 BUILD_SLOWLY = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
-import test_bundle
+from tests.deploy import test_bundle
 plan, checkpoint = test_bundle.planned(Path(sys.argv[2]))
 print("building", flush=True)
 test_bundle.build_bundle(Path(sys.argv[1]), plan, checkpoint, test_bundle.SlowRuntime(60))
@@ -407,10 +407,10 @@ class building:  # noqa: N801 - reads as a statement
     """A build in a process of its own, in its middle."""
 
     def __init__(self, out: Path, checkpoint: Path) -> None:
-        here = str(Path(__file__).parent)
         self._out = out
         self._process = subprocess.Popen(
-            [sys.executable, "-c", BUILD_SLOWLY, str(out), str(checkpoint), here],
+            [sys.executable, "-c", BUILD_SLOWLY, str(out), str(checkpoint)],
+            cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )

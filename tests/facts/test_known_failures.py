@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.sparse_gguf import TINY, write_sparse_gguf
 from trt_nemotron.facts.catalogue import load_release
 
 pytestmark = pytest.mark.slow
@@ -58,20 +59,10 @@ def explained(model: Path, **wanted: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def model(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small GGUF that loads."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location(
-        "sparse_gguf_for_failures", repository / "tests" / "deploy" / "sparse_gguf.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     path = tmp_path_factory.mktemp("model") / "m.gguf"
-    written: Path = module.write_sparse_gguf(path, module.TINY)
-    return written
+    return write_sparse_gguf(path, TINY)
 
 
 @pytest.mark.parametrize(

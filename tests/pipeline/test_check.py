@@ -1,6 +1,5 @@
 """The whole pipeline for real: the embedded checkpoint, llama.cpp's server, our own client."""
 
-import gzip
 import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -8,9 +7,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from trt_nemotron.document import parse_document, read_document
-from trt_nemotron.measure.bench.values import Measurement
+from trt_nemotron.measure.bench.replay import read_measurement
 from trt_nemotron.measure.gate.values import Verdict
 from trt_nemotron.measure.smoke.values import SmokeReport
+from trt_nemotron.pipeline.folder import BUNDLE, RESULTS
 from trt_nemotron.pipeline.record import STAGES, CheckRecord
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def test_every_stage_is_done_and_leaves_its_value(tool):
     done = tool.run("check", "--target", "cpu", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     folder = tool.folder / "trt-nemotron-check"
     record = parse_document(done.stdout.encode(), CheckRecord, origin="stdout")
     assert record == read_document(folder / "check.json", CheckRecord)
@@ -26,8 +26,7 @@ def test_every_stage_is_done_and_leaves_its_value(tool):
     assert {stage.status for stage in record.stages} == {"done"}
     assert read_document(folder / "smoke.json", SmokeReport).passed
     assert read_document(folder / "verdict.json", Verdict).decision == "pass"
-    packed = gzip.decompress((folder / "measurement.json.gz").read_bytes())
-    measurement = parse_document(packed, Measurement, origin="measurement")
+    measurement = read_measurement(folder / "measurement.json.gz")
     assert len(measurement.records) > 48
     assert ET.parse(folder / "verdict.junit.xml").getroot().tag in {"testsuites", "testsuite"}
     assert "embedded" in (folder / "report.html").read_text()
@@ -36,6 +35,7 @@ def test_every_stage_is_done_and_leaves_its_value(tool):
     assert all(abs(gap.gap) <= 0.02 for gap in record.memory if gap.is_exact), record.memory
     for stage in record.stages:
         assert all((folder / name).exists() for name in stage.files), stage
+    assert {path.name for path in folder.iterdir()} == {BUNDLE, ".lock", *RESULTS}
 
 
 def test_person_sees_stages_figures_verdict_and_the_report_s_place(tool):
@@ -61,6 +61,9 @@ def test_unkept_bound_fails_the_check_and_says_which(tool, tmp_path: Path):
 
 
 def test_server_that_answers_wrongly_is_not_measured(tool, tmp_path: Path):
+    folder = tool.folder / "trt-nemotron-check"
+    folder.mkdir()
+    (folder / "verdict.junit.xml").write_text("of an earlier check")
     suite = tmp_path / "wrong.yaml"
     suite.write_text(
         "schema: trt-nemotron/smoke-suite/1\nname: wrong\nabout: expects what is not said\n"
@@ -74,6 +77,7 @@ def test_server_that_answers_wrongly_is_not_measured(tool, tmp_path: Path):
     assert stages["smoke"] == "failed"
     assert stages["bench"] == stages["gate"] == "skipped"
     assert stages["report"] == "done"
+    assert not (folder / "verdict.junit.xml").exists()
 
 
 def test_dry_run_builds_and_writes_nothing(tool):

@@ -36,7 +36,7 @@ def test_kill_of_the_tool_leaves_nothing_behind(tool, eventually, stage):
     assert status.returncode == 0, status.stderr
     assert "ready" not in status.stdout
     again = tool.run("check", "--target", "cpu", "--json")
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == 0, again.stdout + again.stderr
     kept = {path.name for path in (tool.folder / "trt-nemotron-check").iterdir()}
     assert not {name for name in kept if name.startswith(".") and name != ".lock"}
 

@@ -12,7 +12,15 @@ import yaml
 FACTS = {"targets": "target", "models": "model", "runtimes": "runtime-release"}
 
 
-@pytest.mark.parametrize("tool", ["write_schemas.py", "write_release_table.py"])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "write_schemas.py",
+        "write_release_table.py",
+        "write_rooflines.py",
+        "write_configs.py",
+    ],
+)
 def test_what_the_tool_writes_is_current(repository: Path, tool: str):
     done = subprocess.run(
         [sys.executable, repository / "tools" / tool, "--check"],

@@ -50,10 +50,12 @@ def command(
     trt-nemotron build --target cpu --checkpoint NVIDIA-Nemotron-3-Nano-4B-Q4_K_M.gguf
     """
     from trt_nemotron.deploy.bundle.values import bundle_name
+    from trt_nemotron.deploy.checkpoint.known_model import require_files
     from trt_nemotron.deploy.machine import detect_machine
     from trt_nemotron.deploy.planning import make_plan
 
     plan, opened = make_plan(target, runtime, checkpoint, wishes, detect_machine())
+    require_files(opened)
     folder = out or DEFAULT_FOLDER / bundle_name(plan)
     if dry_run:
         _foresee(folder, plan, opened, force=force, as_json=as_json)

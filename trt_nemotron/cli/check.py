@@ -8,6 +8,7 @@ import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import deploy_options
+from trt_nemotron.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.runtimes.protocol import Wishes
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=600.0,
     show_default=True,
     help="Seconds that the server may take to become ready.",

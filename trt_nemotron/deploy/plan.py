@@ -3,12 +3,13 @@
 from typing import ClassVar, Literal
 
 from trt_nemotron.deploy.checkpoint.values import CheckpointFormat
+from trt_nemotron.deploy.roofline import Roofline
 from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.document import Document, Value
 from trt_nemotron.facts.target import RuntimeName
 
 LineStatus = Literal["exact", "assumed", "measured"]
-ChoiceValue = int | float | bool | str | tuple[int, ...] | None
+ChoiceValue = int | float | bool | str | tuple[int | float | str, ...] | None
 
 
 class Choice(Value, frozen=True, kw_only=True):
@@ -91,6 +92,7 @@ class Plan(Document, frozen=True, kw_only=True):
         precision: storage type of the large weights after the build: `f32`, `f16`, `q8_0`, `as-is`.
         served_model_name: the name under which the server answers.
         warnings: what the user should know, one sentence each.
+        roofline: what the board allows at best; nothing where no bandwidth bounds it.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/plan/1"
@@ -104,6 +106,7 @@ class Plan(Document, frozen=True, kw_only=True):
     choices: tuple[Choice, ...]
     ledger: Ledger
     warnings: tuple[str, ...] = ()
+    roofline: Roofline | None = None
 
     def choice(self, name: str) -> ChoiceValue:
         """Value of the setting called `name`; `KeyError` when the plan has none."""

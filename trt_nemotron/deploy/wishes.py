@@ -1,28 +1,70 @@
 """Checks of what a user asked for that hold for every runtime."""
 
+from collections.abc import Collection, Mapping
+
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.runtimes.protocol import Wishes
 from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.errors import InvalidInput, PlanRefused
 
+_OPTIONS = {
+    "precision": "--precision",
+    "context_tokens": "--context",
+    "slots": "--slots",
+    "threads": "--threads",
+    "release": "--release",
+    "profile": "--profile",
+    "max_concurrency": "--max-concurrency",
+    "max_seq_len": "--max-seq-len",
+    "slo": "--slo",
+    "settings": "--set",
+    "overrides": "--override",
+}
+"""Wishes that not every runtime knows, and how they are said."""
+
+PROCESSOR_WISHES = frozenset({"precision", "context_tokens", "slots", "threads"})
+"""Those that runtimes on a processor know."""
+
+
+def refuse_foreign_wishes(
+    wishes: Wishes, known: Collection[str], runtime: str, instead: Mapping[str, str] | None = None
+) -> None:
+    """Refuse what was asked for and `runtime` does not know, by the option's name.
+
+    Args:
+        wishes: what was asked for.
+        known: names of the fields that the runtime knows.
+        runtime: its name, as a sentence begins with it.
+        instead: for some fields, what to say instead.
+
+    Raises:
+        InvalidInput: naming the option.
+    """
+    for name, option in _OPTIONS.items():
+        if name in known or getattr(wishes, name) in {None, ()}:
+            continue
+        known_options = ", ".join(_OPTIONS[it] for it in _OPTIONS if it in known)
+        raise InvalidInput(
+            f"{runtime} does not know {option}",
+            evidence=f"it knows {known_options}",
+            next_step=(instead or {}).get(name) or f"Leave {option} out.",
+        )
+
 
 def check_wishes(wishes: Wishes, shape: NemotronHShape, machine: Machine) -> None:
     """Refuse numbers that cannot be meant, and those beyond the model or the machine.
 
+    It is for runtimes on a processor.
+
     Raises:
-        InvalidInput: a number below one, an empty name.
+        InvalidInput: a number below one, an empty name, an option for other runtimes.
         PlanRefused: more context than the model has, more threads than there are cores.
     """
-    _refuse_below_one("--context", wishes.context_tokens)
-    _refuse_below_one("--slots", wishes.slots)
-    _refuse_below_one("--threads", wishes.threads)
-    name = wishes.served_model_name
-    if name is not None and (not name.strip() or not name.isprintable()):
-        raise InvalidInput(
-            "--model-name cannot be used",
-            evidence=f"it is {name!r}",
-            next_step="Give a printable name, such as nemotron-3-nano-4b.",
-        )
+    refuse_foreign_wishes(wishes, PROCESSOR_WISHES, "a runtime on a processor")
+    refuse_below_one("--context", wishes.context_tokens)
+    refuse_below_one("--slots", wishes.slots)
+    refuse_below_one("--threads", wishes.threads)
+    check_name(wishes.served_model_name)
     context, threads = wishes.context_tokens, wishes.threads
     if context is not None and context > shape.longest_context:
         raise PlanRefused(
@@ -38,7 +80,26 @@ def check_wishes(wishes: Wishes, shape: NemotronHShape, machine: Machine) -> Non
         )
 
 
-def _refuse_below_one(option: str, number: int | None) -> None:
+def check_name(name: str | None) -> None:
+    """Refuse a served name that cannot be printed.
+
+    Raises:
+        InvalidInput: an empty or unprintable one.
+    """
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise InvalidInput(
+            "--model-name cannot be used",
+            evidence=f"it is {name!r}",
+            next_step="Give a printable name, such as nemotron-3-nano-4b.",
+        )
+
+
+def refuse_below_one(option: str, number: int | None) -> None:
+    """Refuse a number that cannot be meant.
+
+    Raises:
+        InvalidInput: a number below one.
+    """
     if number is not None and number < 1:
         raise InvalidInput(
             f"{option} must be at least 1",

@@ -67,13 +67,22 @@ class Flag(Setting, frozen=True, kw_only=True):
 
 
 class Defect(Value, frozen=True, kw_only=True):
-    """Something a release is known to do wrong, whom it hits, and what we do about it."""
+    """Something a release is known to do wrong, whom it hits, and what we do about it.
+
+    Attributes:
+        targets: boards it hits; none named means all.
+        effect: `answered` when our settings avoid it, `limits` when users should know of it,
+            `breaks` when nothing but another release, board or checkpoint helps.
+        quantizations: forms of weights it hits, as checkpoints are described; none means all.
+    """
 
     id: str
     summary: str
     source: str
     targets: tuple[str, ...] = ()
     answer: str
+    effect: Literal["answered", "limits", "breaks"] = "answered"
+    quantizations: tuple[str, ...] = ()
 
 
 class KnownFailure(Value, frozen=True, kw_only=True):

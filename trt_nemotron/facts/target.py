@@ -64,6 +64,7 @@ class Target(Document, frozen=True, kw_only=True):
         reserve_bytes: what is left to the operating system and other programs.
         runtimes: the runtimes known for it, the default one first.
         container_platform: as container engines call it.
+        family: a name that several boards share, such as `h100`; the driver is asked which it is.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/target/1"
@@ -78,3 +79,4 @@ class Target(Document, frozen=True, kw_only=True):
     gpu: Gpu | None = None
     power_modes: tuple[PowerMode, ...] = ()
     container_platform: Literal["", "linux/amd64", "linux/arm64"] = ""
+    family: str = ""

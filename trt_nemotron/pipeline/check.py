@@ -8,11 +8,13 @@ Every stage's value is written into one folder as soon as it is there:
       server.log        what the server said
       smoke.json  measurement.json.gz  verdict.json  verdict.md  verdict.junit.xml
       report.html       all of it, to look at
+      .lock             held while a check writes here
 """
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 
 from trt_nemotron import __version__
@@ -49,8 +51,8 @@ from trt_nemotron.measure.smoke.runner import run_smoke
 from trt_nemotron.measure.smoke.suite import load_suite, suite_name_for
 from trt_nemotron.measure.smoke.values import SmokeReport
 from trt_nemotron.openai.client import Client
-from trt_nemotron.pipeline.folder import endpoint_name, sole_user_of
-from trt_nemotron.pipeline.handover import bundle_environment, plan_facts
+from trt_nemotron.pipeline.folder import BUNDLE, clear_results, endpoint_name, sole_user_of
+from trt_nemotron.pipeline.handover import bundle_environment, physical_limits, plan_facts
 from trt_nemotron.pipeline.order import CheckOrder, CheckResult
 from trt_nemotron.pipeline.record import Audience, CheckRecord
 from trt_nemotron.pipeline.stages import Stages
@@ -71,6 +73,7 @@ def run_check(
         TrtNemotronError: of a stage that could not do its work; the record is written before.
     """
     with sole_user_of(order.out):
+        clear_results(order.out)
         return _Check(order, Stages(audience, clock)).run()
 
 
@@ -89,10 +92,10 @@ class _Check:
             plan, checkpoint = self._plan()
             runtime, model = plan.runtime, plan.served_model_name
             manifest = self._build(plan, checkpoint)
-            with self._serve(manifest, plan) as server:
+            with self._serving(manifest, plan) as server:
                 smoke = self._smoke(server, manifest)
                 measurement = self._bench(server, manifest) if smoke.passed else None
-            verdict = self._gate(measurement, smoke)
+            verdict = self._gate(plan, measurement, smoke)
             self._report(plan, smoke, measurement, verdict)
         except BaseException as fault:
             self._record(runtime, model, _exit_code_of(fault))
@@ -115,7 +118,7 @@ class _Check:
         return plan, checkpoint
 
     def _build(self, plan: Plan, checkpoint: Checkpoint) -> Manifest:
-        folder = self._out / "bundle"
+        folder = self._out / BUNDLE
         with self._stages.stage("build") as notes:
             runtime = get_runtime(plan.runtime)
             manifest = build_bundle(
@@ -123,25 +126,31 @@ class _Check:
             )
             verify_bundle(folder, self._audience)
             size = sum(file.size_bytes for file in manifest.files)
-            notes.say(f"{len(manifest.files)} files, {size / 2**20:,.1f} MiB, verified", "bundle")
+            notes.say(f"{len(manifest.files)} files, {size / 2**20:,.1f} MiB, verified", BUNDLE)
         return manifest
 
-    def _serve(self, manifest: Manifest, plan: Plan) -> RunningServer:
-        with self._stages.stage("serve") as notes:
-            server = start_server(
-                self._out / "bundle",
-                manifest,
-                plan,
-                get_runtime(plan.runtime),
-                name=endpoint_name(manifest.target, self._out),
-                progress=self._audience,
-                timeout_s=self._order.server_timeout_s,
-                log=self._out / "server.log",
-            )
-            self._memory = self._compare_memory(plan)
-            findings = (f"ready at {server.endpoint.url}", in_words(self._memory))
-            notes.say("; ".join(filter(None, findings)), "server.log")
-        return server
+    @contextmanager
+    def _serving(self, manifest: Manifest, plan: Plan) -> Iterator[RunningServer]:
+        """The bundle's server; the stage ends when it is ready, the server with the block."""
+        with ExitStack() as held:
+            with self._stages.stage("serve") as notes:
+                server = held.enter_context(self._start(manifest, plan))
+                self._memory = self._compare_memory(plan)
+                findings = (f"ready at {server.endpoint.url}", in_words(self._memory))
+                notes.say("; ".join(filter(None, findings)), "server.log")
+            yield server
+
+    def _start(self, manifest: Manifest, plan: Plan) -> RunningServer:
+        return start_server(
+            self._out / BUNDLE,
+            manifest,
+            plan,
+            get_runtime(plan.runtime),
+            name=endpoint_name(manifest.target, self._out),
+            progress=self._audience,
+            timeout_s=self._order.server_timeout_s,
+            log=self._out / "server.log",
+        )
 
     def _compare_memory(self, plan: Plan) -> tuple[MemoryGap, ...]:
         """The ledger against the server's own log; an exact line it contradicts is a finding."""
@@ -192,23 +201,28 @@ class _Check:
                     profile=self._order.profile,
                 )
             except (EndpointUnfit, NoValidMeasurement):
-                server.check(
-                    _NEWS_S
-                )  # raises with the log's last lines when the server is the cause
+                server.check(_NEWS_S)  # when it has died, its last words say more than our fault
                 raise
             write_measurement(self._out / "measurement.json.gz", measurement)
             measured = sum(not record.is_warmup for record in measurement.records)
             notes.say(f"{measured} requests measured", "measurement.json.gz")
         return measurement
 
-    def _gate(self, measurement: Measurement | None, smoke: SmokeReport) -> Verdict | None:
+    def _gate(
+        self, plan: Plan, measurement: Measurement | None, smoke: SmokeReport
+    ) -> Verdict | None:
         if measurement is None:
             reason = "smoke failed: figures of wrong answers mean nothing"
             self._stages.skip("bench", reason)
             self._stages.skip("gate", reason)
             return None
         with self._stages.stage("gate") as notes:
-            verdict = judge(self._order.budget, measurement, smoke=smoke)
+            verdict = judge(
+                self._order.budget,
+                measurement,
+                smoke=smoke,
+                limits=physical_limits(plan, measurement.workload),
+            )
             notice = notice_for(measurement.environment)
             write_document(self._out / "verdict.json", verdict)
             write_atomically(self._out / "verdict.junit.xml", render_junit(verdict))

@@ -1,4 +1,4 @@
-"""The folder of a check: one check at a time writes into it."""
+"""The folder of a check: what lies in it, and that one check at a time writes into it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,6 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trt_nemotron.errors import EnvironmentUnfit
+
+BUNDLE = "bundle"
+RESULTS = (
+    "check.json",
+    "server.log",
+    "smoke.json",
+    "measurement.json.gz",
+    "verdict.json",
+    "verdict.md",
+    "verdict.junit.xml",
+    "report.html",
+)
 
 
 @contextmanager
@@ -26,6 +38,18 @@ def sole_user_of(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def clear_results(folder: Path) -> None:
+    """Remove what an earlier check left, so that nothing of it is taken for this one's.
+
+    The bundle stays: building again finds out by itself whether it is the same.
+
+    Raises:
+        OSError: as the system says.
+    """
+    for name in RESULTS:
+        (folder / name).unlink(missing_ok=True)
 
 
 def endpoint_name(target: str, folder: Path) -> str:

@@ -7,7 +7,8 @@ translated here.
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.values import Environment
+from trt_nemotron.measure.bench.values import Environment, Workload
+from trt_nemotron.measure.gate.values import PhysicalLimit
 from trt_nemotron.measure.report.contents import MemoryLine, PlanFacts, SettingLine
 
 
@@ -47,4 +48,36 @@ def bundle_environment(manifest: Manifest) -> Environment:
         release=manifest.release,
         model=manifest.served_model_name,
         configuration_sha256=manifest.configuration_sha256,
+    )
+
+
+def physical_limits(plan: Plan, workload: Workload) -> tuple[PhysicalLimit, ...]:
+    """What the board allows at best for this work; nothing where the plan holds no roofline.
+
+    TPOT is bounded by a step of one sequence, since a server may decode fewer at once than are
+    asked for; the rate by as many as are asked for. The shortest context of the work is taken.
+    A roofline drawn from published facts may stand too low, so only one from the files counts.
+    """
+    roofline = plan.roofline
+    if roofline is None or roofline.basis != "files":
+        return ()
+    tokens = workload.input_tokens
+    moved = f"{roofline.step_bytes(1, tokens):,} bytes / {roofline.bandwidth_gb_s:g} GB/s"
+    return tuple(
+        limit
+        for concurrency in workload.concurrencies
+        for limit in (
+            PhysicalLimit(
+                metric="tpot_p50_ms",
+                concurrency=concurrency,
+                best=roofline.point(1, tokens).least_step_ms,
+                source=f"a step moves {moved}",
+            ),
+            PhysicalLimit(
+                metric="tokens_per_s",
+                concurrency=concurrency,
+                best=roofline.point(concurrency, tokens).most_tokens_s,
+                source=f"roofline at {concurrency} sequences and {tokens} tokens of context",
+            ),
+        )
     )

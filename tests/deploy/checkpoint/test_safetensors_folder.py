@@ -226,7 +226,7 @@ def test_packed_weights_are_refused(folder: Path):
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
     fault = refusal(folder)
-    assert "in a form that is not read" in fault.message
+    assert "holds a quantized tensor that cannot be used" in fault.message
     assert "U8" in fault.evidence
 
 

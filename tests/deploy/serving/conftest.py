@@ -1,6 +1,5 @@
 """A bundle to serve, doubles to serve it with, and the proof that nothing was left behind."""
 
-import importlib.util
 import json
 import os
 import secrets
@@ -12,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.deploy.serving.runtime_double import RuntimeDouble
 from trt_nemotron.deploy.bundle.reader import read_bundle
 from trt_nemotron.deploy.bundle.values import BundleFile, Manifest, sealed
 from trt_nemotron.deploy.plan import Ledger, Plan, PlannedCheckpoint
@@ -47,18 +46,6 @@ def eventually(condition: Callable[[], Any], what: str, patience_s: float = PATI
 @pytest.fixture(name="eventually")
 def eventually_fixture() -> Callable[..., Any]:
     return eventually
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-RuntimeDouble = load("runtime_double").RuntimeDouble
 
 
 def live_processes(is_wanted: Callable[[psutil.Process], bool]) -> list[psutil.Process]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trt_nemotron.cli.config import releases_that_accept
 from trt_nemotron.facts.catalogue import load_release
+from trt_nemotron.facts.configuration.accepting import releases_that_accept
 from trt_nemotron.facts.configuration.check import check_configuration
 from trt_nemotron.facts.configuration.entry import read_yaml
 from trt_nemotron.facts.configuration.finding import Finding

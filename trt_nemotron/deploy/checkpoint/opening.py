@@ -13,7 +13,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointUnusable: nothing there, or what is there cannot be used.
     """
-    path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - links in a hub cache name files
+    path = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 - links stay; ~nobody too
     if path.is_dir():
         from trt_nemotron.deploy.checkpoint.safetensors_folder import open_safetensors_folder
 

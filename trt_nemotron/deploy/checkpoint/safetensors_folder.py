@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from trt_nemotron.deploy.checkpoint.architecture import HUB_OUTPUT, Dimensions, hub_tensors
-from trt_nemotron.deploy.checkpoint.grouping import group_by_storage, largest_storage
 from trt_nemotron.deploy.checkpoint.hub_config import CONFIG_NAME, read_hub_config
 from trt_nemotron.deploy.checkpoint.naming import hub_name_and_revision
+from trt_nemotron.deploy.checkpoint.quantization import (
+    LINEAR_ENDINGS,
+    QUANTIZATION_NAME,
+    check_linear,
+    groups_of,
+    is_scale,
+    quantization_of,
+    read_statement,
+    refuse_contradiction,
+)
 from trt_nemotron.deploy.checkpoint.safetensors_header import (
     StoredTensor,
     read_safetensors_header,
@@ -31,12 +40,13 @@ _COMPANIONS = (
     "added_tokens.json",
     "chat_template.jinja",
     "generation_config.json",
+    QUANTIZATION_NAME,
     "special_tokens_map.json",
     "tokenizer_config.json",
 )
 _PREFIXES = ("backbone.", "model.")
-_WEIGHT_STORAGE = ("F32", "F16", "BF16", "F8_E4M3")
-_SCALES = ("weight_scale", "input_scale", "k_scale", "v_scale")
+_WEIGHT_STORAGE = ("F32", "F16", "BF16")
+_QUANTIZED_STORAGE = ("F8_E4M3", "U8")
 
 
 def open_safetensors_folder(folder: Path) -> Checkpoint:
@@ -57,18 +67,28 @@ def open_safetensors_folder(folder: Path) -> Checkpoint:
     companions = [name for name in _COMPANIONS if (folder / name).is_file()]
     if INDEX_NAME in companions and files == [WEIGHTS_NAME]:
         companions.remove(INDEX_NAME)
-    groups = group_by_storage((t.storage, t.elements, t.size_bytes) for t in tensors)
+    groups = groups_of(tensors)
+    quantization = quantization_of(groups)
+    statement = read_statement(folder)
+    refuse_contradiction(folder, quantization, statement)
     name, revision = hub_name_and_revision(folder)
     return Checkpoint(
         name=name,
         format="safetensors",
         path=str(folder),
         shape=shape,
-        quantization=largest_storage(groups),
+        quantization=quantization,
         groups=groups,
         files=_sizes(folder, {*files, *companions}),
         revision=revision,
+        kv_cache=statement.kv_cache,
+        embedding_bytes=0 if shape.is_embedding_tied else _embedding_bytes(tensors),
+        stated_quantization=statement.algorithm,
     )
+
+
+def _embedding_bytes(tensors: Iterable[StoredTensor]) -> int:
+    return sum(it.size_bytes for it in tensors if _bare_name(it.name) == "embeddings.weight")
 
 
 def _read_tensors(folder: Path) -> tuple[list[str], list[StoredTensor]]:
@@ -141,7 +161,7 @@ def _check_against_architecture(
     folder: Path, tensors: Iterable[StoredTensor], expected: dict[str, Dimensions]
 ) -> None:
     found = {_bare_name(tensor.name): tensor for tensor in tensors}
-    foreign = sorted(name for name in found if name not in expected and not _is_scale(name, found))
+    foreign = sorted(name for name in found if name not in expected and not is_scale(name, found))
     missing = sorted(expected.keys() - found.keys())
     if missing or foreign:
         kind, names = ("lacks", missing) if missing else ("has foreign", foreign)
@@ -152,11 +172,15 @@ def _check_against_architecture(
         )
     for name, dimensions in expected.items():
         tensor = found[name]
+        if tensor.storage in _QUANTIZED_STORAGE and name.endswith(LINEAR_ENDINGS):
+            check_linear(folder, name, dimensions, found)
+            continue
         if tensor.storage not in _WEIGHT_STORAGE:
             raise CheckpointUnusable(
                 f"{folder} stores its weights in a form that is not read",
                 evidence=f"{tensor.name} is {tensor.storage}, not one of "
-                + ", ".join(_WEIGHT_STORAGE),
+                + ", ".join(_WEIGHT_STORAGE)
+                + f"; {', '.join(_QUANTIZED_STORAGE)} belong to linear layers",
                 next_step="Use the BF16 checkpoint, or a GGUF file.",
             )
         if tensor.shape != dimensions:
@@ -175,12 +199,6 @@ def _bare_name(name: str) -> str:
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name
-
-
-def _is_scale(name: str, found: dict[str, StoredTensor]) -> bool:
-    """FP8 checkpoints carry a scale beside a weight; any other stranger is refused."""
-    stem, _, last = name.rpartition(".")
-    return last in _SCALES and f"{stem}.weight" in found
 
 
 def _sizes(folder: Path, names: Iterable[str]) -> tuple[CheckpointFile, ...]:

@@ -16,12 +16,17 @@ class CheckpointFile(Value, frozen=True, kw_only=True):
 
 
 class TensorGroup(Value, frozen=True, kw_only=True):
-    """All tensors of one storage type: `F32`, `BF16`, `F16`, `Q8_0`, `Q4_K`, ..."""
+    """All tensors of one storage type: `F32`, `BF16`, `F16`, `NVFP4`, `Q8_0`, `Q4_K`, ...
+
+    Attributes:
+        is_scale: whether they are the scales of quantized weights, which are no parameters.
+    """
 
     storage: str
     tensors: int
     elements: int
     size_bytes: int
+    is_scale: bool = False
 
 
 class Checkpoint(Value, frozen=True, kw_only=True):
@@ -32,9 +37,14 @@ class Checkpoint(Value, frozen=True, kw_only=True):
             what the checkpoint itself says.
         path: where it is now, absolute. Never part of hashed content.
         revision: a hub revision where one is known, else empty.
-        quantization: the storage type of most weight bytes, e.g. `F32`, `BF16`, `Q4_K`.
+        quantization: of linear layers where they are quantized (`F8_E4M3`, `NVFP4`), else the
+            storage type of most weight bytes, e.g. `F32`, `BF16`, `Q4_K`.
         groups: every storage type found, largest first.
-        files: every file that belongs to it, sorted by name.
+        files: every file that belongs to it, sorted by name; none when only facts are known.
+        kv_cache: the type of KV cache that it brings scales for (`fp8`); empty for none.
+        embedding_bytes: of the token embeddings, of which a step reads single rows; 0 where the
+            output layer reads the same tensor.
+        stated_quantization: what its own configuration says of it; empty when it says nothing.
     """
 
     name: str
@@ -45,11 +55,14 @@ class Checkpoint(Value, frozen=True, kw_only=True):
     groups: tuple[TensorGroup, ...]
     files: tuple[CheckpointFile, ...]
     revision: str = ""
+    kv_cache: Literal["", "fp8"] = ""
+    embedding_bytes: int = 0
+    stated_quantization: str = ""
 
     @property
     def parameters(self) -> int:
-        """Elements of all tensors."""
-        return sum(group.elements for group in self.groups)
+        """Elements of all tensors; scales are none."""
+        return sum(group.elements for group in self.groups if not group.is_scale)
 
     @property
     def weight_bytes(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
-from trt_nemotron.deploy.bundle import Manifest
+from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
@@ -20,14 +20,42 @@ from trt_nemotron.progress import Progress
 BufferName = Literal["weights", "kv_cache", "ssm_state", "conv_state", "compute", "output"]
 
 
+class LatencyGoal(Value, frozen=True, kw_only=True):
+    """Latencies that a deployment should keep, in milliseconds; `None` for one that was not said.
+
+    Attributes:
+        ttft_ms: until the first token.
+        tpot_ms: for each token after it.
+    """
+
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+
+
 class Wishes(Value, frozen=True, kw_only=True):
-    """What the user asked for; `None` leaves the choice to the plan."""
+    """What the user asked for; `None` leaves the choice to the plan.
+
+    Attributes:
+        settings: `key.key=value` each, put over what is planned.
+        overrides: text of a configuration file that is put over what is planned.
+        overrides_name: its name, for messages.
+        is_experimental: whether what is known to be unsupported may be tried.
+    """
 
     precision: str | None = None
     context_tokens: int | None = None
     slots: int | None = None
     threads: int | None = None
     served_model_name: str | None = None
+    release: str | None = None
+    profile: str | None = None
+    max_concurrency: int | None = None
+    max_seq_len: int | None = None
+    slo: LatencyGoal | None = None
+    settings: tuple[str, ...] = ()
+    overrides: str | None = None
+    overrides_name: str = ""
+    is_experimental: bool = False
 
 
 class Launch(Value, frozen=True, kw_only=True):

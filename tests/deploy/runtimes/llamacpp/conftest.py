@@ -1,12 +1,12 @@
 """GGUF files and servers for the tests of the runtime `llamacpp`."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.deploy.runtimes.llamacpp import server_process
 from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
 from trt_nemotron.deploy.runtimes.llamacpp.convert import convert
 from trt_nemotron.progress import SILENT
@@ -24,14 +24,7 @@ def tiny_gguf(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def start_server() -> Any:
     """`with start_server(argv, folder) as server`: a process, ended with the block."""
-    path = Path(__file__).with_name("server_process.py")
-    spec = importlib.util.spec_from_file_location("server_process", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["server_process"] = module
-    spec.loader.exec_module(module)
-    return module.started
+    return server_process.started
 
 
 @pytest.fixture

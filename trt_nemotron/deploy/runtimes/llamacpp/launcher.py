@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from trt_nemotron.deploy.runtimes.llamacpp.settings import ServerSettings, SettingValue
 from trt_nemotron.document import convert
-from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
+from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -45,12 +45,12 @@ THREADS = {"n_threads": "cpuparams", "n_threads_batch": "cpuparams_batch"}
 
 
 def main() -> NoReturn:
-    """Serve until told to stop; exit 0 then, 1 when the model does not load, 2 or 3 before that."""
+    """Serve until told to stop; exit 0 then, 1 when the model does not load, 2 before that."""
     parser = argparse.ArgumentParser(prog="launcher", allow_abbrev=False)
     parser.add_argument("--settings", required=True, help="ServerSettings as JSON")
     try:
         parameters = parameters_of(_read_settings(parser.parse_args().settings))
-    except (EnvironmentUnfit, InvalidInput) as fault:
+    except InvalidInput as fault:
         print(f"error: {fault}", file=sys.stderr, flush=True)
         sys.exit(fault.exit_code)
     _serve(parameters)
@@ -61,7 +61,6 @@ def parameters_of(settings: ServerSettings) -> "xllamacpp.CommonParams":
 
     Raises:
         InvalidInput: a choice that the server does not have, or a value that it does not take.
-        EnvironmentUnfit: the API key's variable is empty.
     """
     import xllamacpp
 
@@ -76,8 +75,6 @@ def parameters_of(settings: ServerSettings) -> "xllamacpp.CommonParams":
     parameters.endpoint_props = False
     parameters.offline = True
     parameters.verbosity = LOG_WITH_BUFFER_SIZES
-    if settings.api_key_variable:
-        parameters.api_keys = [_api_key(settings.api_key_variable)]
     return parameters
 
 
@@ -133,17 +130,6 @@ def _serve(parameters: "xllamacpp.CommonParams") -> NoReturn:
     # Not through the wheel's destructor: it waits, for as long as it takes, for clients that still
     # read, and lets no other thread of Python run meanwhile. There is nothing to save.
     os._exit(0)
-
-
-def _api_key(variable: str) -> str:
-    key = os.environ.get(variable, "")
-    if not key:
-        raise EnvironmentUnfit(
-            f"the environment variable {variable} is empty",
-            evidence="it was named as the one that holds the API key",
-            next_step=f"Set {variable}, or serve without an API key on loopback.",
-        )
-    return key
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from trt_nemotron.deploy.memory import (
     F32_BYTES,
     conv_state_line,
     kv_cache_line,
+    process_line,
     ssm_state_line,
     state_bytes_per_slot,
     weights_line,
@@ -107,7 +108,7 @@ def server_lines(
         _compute_line(shape, sizes),
         _output_line(shape, sizes),
         *(line for line in optional if line.size_bytes),
-        _overhead_line(shape, release),
+        process_line(shape, release, "process"),
     )
 
 
@@ -187,18 +188,5 @@ def _prompt_cache_line(sizes: ServerSizes) -> LedgerLine:
         name="prompt_cache",
         size_bytes=sizes.prompt_cache_bytes,
         formula=f"at most {sizes.prompt_cache_bytes // MEBIBYTE} MiB of past prompts",
-        status="assumed",
-    )
-
-
-def _overhead_line(shape: NemotronHShape, release: RuntimeRelease) -> LedgerLine:
-    """The process itself and its vocabulary, as measured for the release."""
-    process = int(release.figures["process_bytes"].value)
-    per_entry = int(release.figures["vocabulary_entry_bytes"].value)
-    return LedgerLine(
-        name="runtime_overhead",
-        size_bytes=process + per_entry * shape.vocab_size,
-        formula=f"{process // MEBIBYTE} MiB process + {shape.vocab_size:,} vocabulary entries x "
-        f"{per_entry} B",
         status="assumed",
     )

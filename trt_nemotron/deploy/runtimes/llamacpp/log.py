@@ -1,4 +1,4 @@
-"""What llama.cpp's server says while it starts: phases, sizes of buffers, its build."""
+"""What llama.cpp's server says while it starts: phases, sizes of buffers."""
 
 import re
 
@@ -26,7 +26,6 @@ _BUFFERS: tuple[tuple[BufferName, "re.Pattern[str]"], ...] = (
     ("output", re.compile(rf"llama_context: +\S+ +output buffer size ={_SIZE}")),
 )
 _LOAD_BEGINS = "llama_model_loader: loaded meta data"
-_BUILD = re.compile(r"common_params_print_info: build (?P<build>\d+ \(\S+\).*)$", re.MULTILINE)
 
 
 def reported_buffers(log: str) -> tuple[ReportedBuffer, ...]:
@@ -45,12 +44,6 @@ def reported_buffers(log: str) -> tuple[ReportedBuffer, ...]:
         for name, pattern in _BUFFERS
         if (sizes := [_read_size(match) for match in pattern.finditer(last_load)])
     )
-
-
-def build_of(log: str) -> str:
-    """The build the server reports, e.g. `0 (unknown) with GNU 10.2.1`; empty when it says none."""
-    match = _BUILD.search(log)
-    return match["build"].strip() if match else ""
 
 
 def _read_size(match: "re.Match[str]") -> tuple[float, float]:

@@ -13,14 +13,12 @@ class ServerSettings(Value, frozen=True, kw_only=True):
         alias: the name under which the model answers.
         port: 0 lets the server choose.
         choices: the plan's choices, by their names there.
-        api_key_variable: name of an environment variable that holds the API key; empty for none.
     """
 
     model: str
     alias: str
     port: int
     choices: dict[str, SettingValue]
-    api_key_variable: str = ""
 
 
 def settings_of(plan: Plan, model: str, port: int) -> ServerSettings:

@@ -9,6 +9,7 @@ from trt_nemotron.deploy.memory import (
     F32_BYTES,
     conv_state_line,
     kv_cache_line,
+    process_line,
     reserve_line,
     ssm_state_line,
     weights_line,
@@ -108,7 +109,7 @@ def _lines(shape: NemotronHShape, context: int, release: RuntimeRelease) -> tupl
         ssm_state_line(shape, 1),
         conv_state_line(shape, 1),
         _prefill_line(shape, context),
-        _overhead_line(shape, release),
+        process_line(shape, release, "process with torch"),
     )
 
 
@@ -126,18 +127,6 @@ def _prefill_line(shape: NemotronHShape, context: int) -> LedgerLine:
         name="compute",
         size_bytes=context * row * F32_BYTES,
         formula=f"{context:,} tokens x {row:,} x 4 B, an estimate",
-        status="assumed",
-    )
-
-
-def _overhead_line(shape: NemotronHShape, release: RuntimeRelease) -> LedgerLine:
-    process = int(release.figures["process_bytes"].value)
-    per_entry = int(release.figures["vocabulary_entry_bytes"].value)
-    return LedgerLine(
-        name="runtime_overhead",
-        size_bytes=process + per_entry * shape.vocab_size,
-        formula=f"{process >> 20} MiB process with torch + {shape.vocab_size:,} vocabulary "
-        f"entries x {per_entry} B",
         status="assumed",
     )
 

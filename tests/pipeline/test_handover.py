@@ -1,0 +1,91 @@
+"""What the measuring half is told of a plan and a bundle: nothing lost, nothing turned round."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from trt_nemotron.deploy.bundle.values import Manifest
+from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
+from trt_nemotron.deploy.machine import Machine
+from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.planning import make_plan
+from trt_nemotron.deploy.roofline import Roofline
+from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.measure.bench.workload import find_profile
+from trt_nemotron.pipeline.handover import bundle_environment, physical_limits, plan_facts
+
+LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    plan, _ = make_plan("cpu", "llamacpp", embedded_checkpoint_path(), Wishes(), LAPTOP)
+    return plan
+
+
+def test_a_report_shows_every_line_of_the_ledger(plan: Plan):
+    facts = plan_facts(plan)
+    shown = [(line.name, line.size_bytes, line.formula, line.status) for line in facts.memory]
+    assert shown == [
+        (line.name, line.size_bytes, line.formula, line.status) for line in plan.ledger.lines
+    ]
+    assert [line.name for line in facts.memory if line.is_reserve] == ["reserve"]
+    assert facts.memory_total_bytes == 8 << 30
+
+
+def test_a_report_shows_every_setting_with_its_reason(plan: Plan):
+    settings = {line.name: line for line in plan_facts(plan).settings}
+    assert settings.keys() == {choice.name for choice in plan.choices}
+    assert all(line.reason for line in settings.values())
+    threads = plan.int_choice("n_threads")
+    assert settings["n_threads"].value == str(threads)
+    assert plan_facts(plan).warnings == plan.warnings != ()
+
+
+def test_a_report_names_what_was_planned(plan: Plan):
+    facts = plan_facts(plan)
+    assert (facts.target, facts.runtime, facts.release) == ("cpu", "llamacpp", plan.release)
+    assert (facts.model, facts.precision) == (plan.checkpoint.name, plan.precision)
+    assert facts.parameters == plan.checkpoint.parameters > 0
+
+
+def test_a_measurement_keeps_what_was_served(tmp_path: Path):
+    manifest = Manifest(
+        name="a-bundle", tool_version="0", target="cpu", runtime="llamacpp", release="1.2",
+        served_model_name="the-model", configuration_sha256="ab" * 32, model_path="model/m.gguf",
+        files=(),
+    )  # fmt: skip
+    environment = bundle_environment(manifest)
+    assert (environment.target, environment.runtime) == ("cpu", "llamacpp")
+    assert (environment.release, environment.model) == ("1.2", "the-model")
+    assert environment.configuration_sha256 == "ab" * 32
+    assert environment.cores >= 1
+    assert environment.processor
+
+
+ROOFLINE = Roofline(
+    bandwidth_gb_s=1000.0, weight_bytes=2_000_000_000, state_bytes=50_000_000, kv_token_bytes=16384
+)
+WORK = find_profile("quick")
+
+
+def test_a_plan_without_a_roofline_bounds_nothing(plan: Plan):
+    assert plan.roofline is None
+    assert physical_limits(plan, WORK) == ()
+
+
+def test_a_roofline_from_the_files_bounds_tpot_and_rate_at_each_concurrency(plan: Plan):
+    limits = physical_limits(msgspec.structs.replace(plan, roofline=ROOFLINE), WORK)
+    assert {(limit.metric, limit.concurrency) for limit in limits} == {
+        (metric, many) for metric in ("tpot_p50_ms", "tokens_per_s") for many in WORK.concurrencies
+    }
+    best = {(limit.metric, limit.concurrency): limit.best for limit in limits}
+    bytes_alone = 2_000_000_000 + 2 * 50_000_000 + WORK.input_tokens * 16384
+    assert best["tpot_p50_ms", 4] == pytest.approx(bytes_alone / 1e9, abs=1e-3)
+    assert best["tokens_per_s", 4] > best["tokens_per_s", 1] > 1000 / best["tpot_p50_ms", 1] * 0.99
+
+
+def test_a_roofline_from_published_facts_may_be_too_low_and_bounds_nothing(plan: Plan):
+    roofline = msgspec.structs.replace(ROOFLINE, basis="facts")
+    assert physical_limits(msgspec.structs.replace(plan, roofline=roofline), WORK) == ()

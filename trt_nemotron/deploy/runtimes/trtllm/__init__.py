@@ -1,0 +1,1 @@
+"""TensorRT-LLM's PyTorch backend: its configuration planned, checked, rendered and started."""

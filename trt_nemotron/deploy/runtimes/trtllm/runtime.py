@@ -1,0 +1,147 @@
+"""The runtime `trtllm`: a checked configuration for TensorRT-LLM's PyTorch backend.
+
+There is no engine to build: the TensorRT backend went with 1.3.0rc20 and never had this
+architecture. A bundle holds the weights, the file that `trtllm-serve` reads and its environment.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from trt_nemotron.deploy.bundle.placing import bytes_to_place, place_checkpoint
+from trt_nemotron.deploy.bundle.values import MODEL_FOLDER, Manifest
+from trt_nemotron.deploy.checkpoint.values import Checkpoint
+from trt_nemotron.deploy.machine import Machine
+from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.runtimes.protocol import Launch, ReportedBuffer, Wishes
+from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
+from trt_nemotron.facts.release import RuntimeRelease
+from trt_nemotron.facts.target import RuntimeName, Target
+from trt_nemotron.progress import Progress
+
+CONFIG_NAME = "config.yaml"
+ENVIRONMENT_NAME = "environment.env"
+CONTAINER_CACHE = "/cache"
+"""Where the environment file supposes a volume for compiled artefacts."""
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SMALL_FILES_BYTES = 64 * 1024
+
+
+class TrtLlm:
+    """See `deploy.runtimes.protocol.Runtime`."""
+
+    name: RuntimeName = "trtllm"
+
+    def release(self) -> RuntimeRelease:
+        """The newest release that `engine_configs/` describes."""
+        from trt_nemotron.facts.catalogue import load_release, release_names
+
+        return load_release(self.name, release_names(self.name)[-1])
+
+    def plan(
+        self, target: Target, machine: Machine, checkpoint: Checkpoint, wishes: Wishes
+    ) -> Plan:
+        """Choose every setting; the machine does not matter, for a board is planned for anywhere.
+
+        The release is the one asked for, else the card's for its recipe, else the target's.
+        """
+        from trt_nemotron.deploy.runtimes.trtllm.plan import plan
+
+        return plan(target, checkpoint, wishes, self._release_for(target, wishes))
+
+    def built_bytes(self, plan: Plan, checkpoint: Checkpoint) -> int:
+        """The size of the checkpoint, if no file of it can be linked."""
+        return bytes_to_place(checkpoint) + _SMALL_FILES_BYTES
+
+    def build(
+        self, plan: Plan, checkpoint: Checkpoint, model_folder: Path, progress: Progress
+    ) -> str:
+        """Place the weights, and write the file and the environment beside them.
+
+        The weights' folder bears the served name: releases without `--served_model_name` answer to
+        the last part of the path.
+
+        Raises:
+            CheckpointUnusable: there are no files to place.
+            InvalidInput: a served name that cannot be a folder's.
+        """
+        from trt_nemotron.deploy.checkpoint.known_model import require_files
+        from trt_nemotron.deploy.runtimes.trtllm.files import environment_text, server_file_text
+
+        require_files(checkpoint)
+        name = plan.served_model_name
+        if not _SAFE_NAME.fullmatch(name):
+            raise InvalidInput(
+                f"TensorRT-LLM cannot serve under the name {name!r}",
+                evidence="older releases serve under the name of the weights' folder",
+                next_step="Choose letters, digits, '.', '_' and '-' with --model-name.",
+            )
+        place_checkpoint(checkpoint, model_folder / name, progress)
+        _write(model_folder / CONFIG_NAME, server_file_text(plan, model=name, config=CONFIG_NAME))
+        _write(model_folder / ENVIRONMENT_NAME, environment_text(plan, CONTAINER_CACHE))
+        return name
+
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
+        """`trtllm-serve` in a process of its own, where it is installed.
+
+        Raises:
+            EnvironmentUnfit: it is not on PATH.
+        """
+        from trt_nemotron.deploy.runtimes.trtllm.render import (
+            PROGRAM,
+            environment,
+            server_arguments,
+        )
+
+        program = shutil.which(PROGRAM)
+        if program is None:
+            raise EnvironmentUnfit(
+                f"{PROGRAM} is not on PATH",
+                evidence="this version starts it inside TensorRT-LLM's container or environment "
+                "only; starting the container itself is not there yet",
+                next_step=f"Run this inside {self._image(plan)}, or type the command that heads "
+                f" {bundle / MODEL_FOLDER / CONFIG_NAME}.",
+            )
+        weights = bundle.absolute() / manifest.model_path
+        config = bundle.absolute() / MODEL_FOLDER / CONFIG_NAME
+        arguments = server_arguments(plan, model=str(weights), config=str(config), port=port)
+        return Launch(
+            argv=(program, *arguments[1:]),
+            environment=environment(plan, str(_cache_folder(plan, manifest))),
+        )
+
+    def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
+        """None: what its log says of memory is not read yet."""
+        return ()
+
+    def _release_for(self, target: Target, wishes: Wishes) -> RuntimeRelease:
+        from trt_nemotron.deploy.runtimes.trtllm.card import CARD_RELEASE
+        from trt_nemotron.deploy.runtimes.trtllm.profiles import CARD
+        from trt_nemotron.facts.catalogue import load_release
+
+        advised = next((it.release for it in target.runtimes if it.runtime == self.name), "")
+        name = wishes.release or (CARD_RELEASE if wishes.profile == CARD else advised)
+        return load_release(self.name, name) if name else self.release()
+
+    def _image(self, plan: Plan) -> str:
+        from trt_nemotron.facts.catalogue import load_release
+
+        return load_release(self.name, plan.release).image
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+
+
+def _cache_folder(plan: Plan, manifest: Manifest) -> Path:
+    """Compiled artefacts, apart by board, release and configuration: stale ones load in silence."""
+    from platformdirs import user_cache_path
+
+    key = f"{plan.target}-{plan.release}-{manifest.configuration_sha256[:12]}"
+    folder: Path = user_cache_path("trt-nemotron") / "trtllm" / key
+    return folder
+
+
+RUNTIME = TrtLlm()
