@@ -1,12 +1,22 @@
 """What every test may use."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    # `make test &` in a script leaves these ignored, and programs inherit that: none would stop.
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(
+            _number,
+            signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -94,3 +94,57 @@ def test_failed_write_leaves_the_old_file_and_no_other(
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["cart.json"]
+
+
+@pytest.mark.parametrize(("name", "data"), [("c.json", b"[" * 100_000), ("c.yaml", b"[" * 100_000)])
+def test_document_nested_without_end_is_refused_and_crashes_nothing(
+    name: str, data: bytes, tmp_path: Path
+):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InvalidInput, match="not valid") as caught:
+        read_document(tmp_path / name, Cart)
+    assert caught.value.next_step
+
+
+def test_link_is_followed_not_replaced(tmp_path: Path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_what_is_no_plain_file_is_written_to_not_replaced(tmp_path: Path):
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(fifo, b"through")
+    assert os.read(reader, 64) == b"through"
+    os.close(reader)
+    assert fifo.is_fifo()
+
+
+def test_name_may_be_as_long_as_the_system_allows(tmp_path: Path):
+    path = tmp_path / ("n" * 255)
+    write_atomically(path, b"data")
+    assert path.read_bytes() == b"data"
+
+
+def test_written_file_can_be_read_by_others(tmp_path: Path):
+    write_atomically(tmp_path / "cart.json", b"{}")
+    assert (tmp_path / "cart.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_order_of_keys_in_a_mapping_changes_no_byte():
+    assert to_json({"b": 1, "a": {"d": 1, "c": 2}}) == to_json({"a": {"c": 2, "d": 1}, "b": 1})
+
+
+def test_date_in_yaml_stays_text_and_a_merged_mapping_is_no_repetition(tmp_path: Path):
+    path = tmp_path / "cart.yaml"
+    path.write_text(
+        "schema: test/cart/1\nowner: 2026-11-23\n"
+        "wheels:\n  - &wheel {spokes: 8}\n  - {<<: *wheel}\n  - {<<: *wheel, spokes: 9}\n"
+    )
+    cart = read_document(path, Cart)
+    assert cart.owner == "2026-11-23"
+    assert [wheel.spokes for wheel in cart.wheels] == [8, 8, 9]

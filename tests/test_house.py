@@ -21,6 +21,7 @@ FLOORS = {
     "command": 1,
     "progress": 1,
     "document": 1,
+    "cores": 1,
     "errors": 0,
 }
 

@@ -23,6 +23,9 @@ from trt_nemotron.errors import InvalidInput
 ValueT = TypeVar("ValueT", bound="Value")
 DocumentT = TypeVar("DocumentT", bound="Document")
 
+_MOST_NESTED = 100
+"""Levels of a document; ours have fewer than ten, and libyaml crashes at some ten thousand."""
+
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
 
@@ -106,11 +109,17 @@ def write_document(path: Path, value: Document) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write under a temporary name in the same folder, sync, then rename.
 
+    A link is followed, not replaced; what is no plain file (`/dev/stdout`, a pipe) is written to.
+
     Raises:
         OSError: as the system says; the temporary file is removed and `path` is left as it was.
     """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -146,14 +155,19 @@ def _read_bytes(path: Path) -> bytes:
 def _parse_json(data: bytes, origin: str) -> object:
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise InvalidInput(f"{origin} is not valid JSON", evidence=str(fault)) from fault
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise InvalidInput(
+            f"{origin} is not valid JSON",
+            evidence=str(fault) if data else "the file is empty",
+            next_step="Give the file that trt-nemotron wrote, or write it again.",
+        ) from fault
 
 
 def _parse_yaml(data: bytes, origin: str) -> object:
     import yaml
 
     try:
+        _refuse_depth(data)
         return yaml.load(data, Loader=_strict_loader())  # noqa: S506 - derived from SafeLoader
     except yaml.YAMLError as fault:
         raise InvalidInput(
@@ -161,6 +175,18 @@ def _parse_yaml(data: bytes, origin: str) -> object:
             evidence=str(fault),
             next_step="Correct the line named and try again.",
         ) from fault
+
+
+def _refuse_depth(data: bytes) -> None:
+    """Refuse what is nested deeper than any document: the loader would overflow its stack."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        depth += isinstance(event, yaml.events.CollectionStartEvent)
+        depth -= isinstance(event, yaml.events.CollectionEndEvent)
+        if depth > _MOST_NESTED:
+            raise yaml.YAMLError(f"nested deeper than {_MOST_NESTED} levels: {event.start_mark}")
 
 
 @functools.cache

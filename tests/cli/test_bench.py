@@ -1,35 +1,21 @@
 """`trt-nemotron bench` from the command line, against a real server."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.measure.bench.conftest import Truth
 from trt_nemotron.cli.main import run
 
-TESTS = Path(__file__).resolve().parent.parent
 QUICK = ["--requests", "8", "--output-tokens", "6", "--input-tokens", "24", "--warmup", "1"]
-
-
-def bench_conftest() -> ModuleType:
-    path = TESTS / "measure" / "bench" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("bench_conftest", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The root of a truth server."""
-    server = bench_conftest().Truth()
+    server = Truth()
     yield server.url_for(ttft_ms=10, interval_ms=3)
     server.end()
 

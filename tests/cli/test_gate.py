@@ -5,7 +5,12 @@ import msgspec
 import pytest
 
 from trt_nemotron.cli.main import run
+from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
+from trt_nemotron.deploy.machine import Machine
+from trt_nemotron.deploy.planning import make_plan
+from trt_nemotron.deploy.runtimes.protocol import Wishes
 from trt_nemotron.document import write_document
+from trt_nemotron.measure.bench.replay import write_measurement
 from trt_nemotron.measure.bench.values import (
     ChunkRecord,
     ClientHealth,
@@ -14,7 +19,9 @@ from trt_nemotron.measure.bench.values import (
     RequestRecord,
     Workload,
 )
+from trt_nemotron.measure.smoke.values import SmokeReport, SmokeResult
 
+LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
 BUDGET = """schema: trt-nemotron/budget/1
 target: cpu
 bounds:
@@ -97,6 +104,14 @@ def test_relative_bounds_without_and_with_a_baseline(files: Path, a_measurement:
     assert run([*arguments, "--baseline", str(files / "earlier.json")]) == 0
 
 
+def test_failed_smoke_report_fails_the_gate(files: Path):
+    result = SmokeResult(name="usage", status="fail", reason="no", evidence={}, duration_ms=1.0)
+    report = SmokeReport(url="", model="m", suite="s", started_at="", results=(result,))
+    write_document(files / "smoke.json", report)
+    arguments = ["gate", str(files / "run.json"), "--budget", str(files / "good.yaml")]
+    assert run([*arguments, "--smoke", str(files / "smoke.json")]) == 1
+
+
 def test_files_given_in_each_others_place_are_refused(files: Path):
     assert run(["gate", str(files / "good.yaml"), "--budget", str(files / "run.json")]) == 2
 
@@ -122,6 +137,30 @@ def test_report_is_one_file(files: Path, capsys: pytest.CaptureFixture[str]):
     assert "PASS" in page.read_text()
 
 
+def test_report_shows_the_plan_and_lies_beside_the_measurement(
+    files: Path, a_measurement: Measurement
+):
+    plan, _ = make_plan("cpu", "llamacpp", embedded_checkpoint_path(), Wishes(), LAPTOP)
+    write_document(files / "plan.json", plan)
+    write_measurement(files / "packed.json.gz", a_measurement)
+    arguments = ["report", str(files / "packed.json.gz"), "--plan", str(files / "plan.json")]
+    assert run(arguments) == 0
+    page = (files / "packed.html").read_text()
+    assert "cache_ram_mib" in page
+    assert run(["report", str(files / "packed.json.gz"), "--out", str(files / "bare.html")]) == 0
+    assert "cache_ram_mib" not in (files / "bare.html").read_text()
+
+
 def test_report_of_something_else_is_refused(files: Path):
     assert run(["report", str(files / "good.yaml")]) == 2
     assert not (files / "good.html").exists()
+
+
+def test_replay_of_a_run_that_may_not_be_judged_says_so_with_its_code(
+    files: Path, a_measurement: Measurement, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["bench", "--replay", str(files / "run.json")]) == 0
+    busy = msgspec.structs.replace(a_measurement.client, cpu_share=0.99)
+    write_document(files / "busy.json", msgspec.structs.replace(a_measurement, client=busy))
+    assert run(["bench", "--replay", str(files / "busy.json")]) == 4
+    assert "bottleneck" in capsys.readouterr().err

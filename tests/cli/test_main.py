@@ -105,13 +105,70 @@ def test_completion_script_is_printed(shell: str, capsys: pytest.CaptureFixture[
     assert "_TRT_NEMOTRON_COMPLETE" in capsys.readouterr().out
 
 
-def test_reader_that_leaves_early_is_no_error():
+@pytest.mark.parametrize("arguments", [["targets"], ["targets", "--json"], ["--help"]])
+def test_reader_that_leaves_early_is_no_error(arguments: list[str]):
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed_pipe:
         done = subprocess.run(
-            [sys.executable, "-m", "trt_nemotron", "targets"],
+            [sys.executable, "-m", "trt_nemotron", *arguments],
+            stdout=closed_pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+def test_error_whose_reader_has_left_is_no_error_of_its_own():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed_pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "trt_nemotron", "plan", "--target", "toaster", "--json"],
             stdout=closed_pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
         )  # fmt: skip
     assert "Traceback" not in done.stderr
-    assert done.returncode in {1, 141}
+    assert done.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["targets", "--json"], ["targets"]])
+def test_output_onto_a_full_disk_is_an_error_with_a_message(arguments: list[str]):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trt_nemotron", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr
+    assert done.returncode == 3
+
+
+def test_closed_output_is_no_failure():
+    script = '"$0" -m trt_nemotron targets --json >&-'
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable],
+        stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_terminal_without_a_sign_for_a_character_is_no_failure(encoding: str):
+    done = subprocess.run(
+        [sys.executable, "-m", "trt_nemotron", "plan", "--target", "cpu"],
+        capture_output=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"kv cache" in done.stdout
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "soon", "1e9"])
+def test_time_that_no_timer_understands_is_refused(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+):
+    for arguments in (["serve", "b"], ["smoke", "s"], ["check", "--target", "cpu"]):
+        assert run([*arguments, "--timeout", seconds, "--json"]) == 2
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert "seconds" in error["message"]
+        assert error["next_step"]

@@ -1,34 +1,21 @@
-import importlib
 import json
 import socket
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.measure.smoke.fault_server import StartFaultServer, fault_servers
 from trt_nemotron.cli.main import run
 from trt_nemotron.measure.smoke.registry import CHECKS
 from trt_nemotron.measure.smoke.suite import SUITES_FOLDER
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure" / "smoke"))
-double = importlib.import_module("fault_server")
-
 SUITE = ["--suite", "embedded"]
-Server = Callable[..., Any]
 
 
 @pytest.fixture
-def fault_server() -> Iterator[Server]:
-    def start(fault: str = "", **options: Any) -> Any:
-        server = double.FaultServer(SUITES_FOLDER / "embedded.yaml", fault, **options)
-        server.start()
-        stack.callback(server.stop)
-        return server
-
-    with ExitStack() as stack:
+def fault_server() -> Iterator[StartFaultServer]:
+    with fault_servers() as start:
         yield start
 
 
@@ -37,7 +24,7 @@ def smoke(*arguments: str) -> int:
 
 
 def test_a_right_endpoint_exits_0_with_a_line_a_check(
-    fault_server: Server, capsys: pytest.CaptureFixture[str]
+    fault_server: StartFaultServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     only = ["--only", "health", "--only", "completion"]
     assert smoke("--url", fault_server().url, *SUITE, *only) == 0
@@ -49,7 +36,7 @@ def test_a_right_endpoint_exits_0_with_a_line_a_check(
 
 
 def test_a_wrong_endpoint_exits_1_and_shows_what_was_seen(
-    fault_server: Server, capsys: pytest.CaptureFixture[str]
+    fault_server: StartFaultServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = fault_server("wrong_text").url
     assert smoke("--url", url, *SUITE, "--only", "completion", "--only", "health") == 1
@@ -62,7 +49,7 @@ def test_a_wrong_endpoint_exits_1_and_shows_what_was_seen(
 
 
 def test_json_is_the_report_and_nothing_else(
-    fault_server: Server, capsys: pytest.CaptureFixture[str]
+    fault_server: StartFaultServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = fault_server("model_list_wrong").url
     arguments = ["--url", url, "--model", "double", *SUITE, "--only", "model_list", "--json"]
@@ -75,7 +62,7 @@ def test_json_is_the_report_and_nothing_else(
     assert report["results"][0]["evidence"] == {"listed": ["other"]}
 
 
-def test_the_report_is_written(fault_server: Server, tmp_path: Path) -> None:
+def test_the_report_is_written(fault_server: StartFaultServer, tmp_path: Path) -> None:
     out = tmp_path / "report.json"
     url = fault_server().url
     assert smoke("--url", url, *SUITE, "--only", "health", "--out", str(out)) == 0
@@ -83,7 +70,9 @@ def test_the_report_is_written(fault_server: Server, tmp_path: Path) -> None:
     assert json.loads(out.read_text())["model"] == "double"
 
 
-def test_the_dialect_is_found_out(fault_server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_dialect_is_found_out(
+    fault_server: StartFaultServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = fault_server(is_transformers=True).url
     assert smoke("--url", url, *SUITE, "--only", "model_list", "--only", "health") == 0
     err = capsys.readouterr().err
@@ -92,14 +81,14 @@ def test_the_dialect_is_found_out(fault_server: Server, capsys: pytest.CaptureFi
     assert smoke("--url", url, *SUITE, "--only", "model_list", "--dialect", "openai") == 1
 
 
-def test_nothing_but_skips_is_no_success(fault_server: Server) -> None:
+def test_nothing_but_skips_is_no_success(fault_server: StartFaultServer) -> None:
     url = fault_server(is_transformers=True).url
     assert smoke("--url", url, *SUITE, "--only", "model_list") == 1
 
 
 @pytest.mark.parametrize("fault", ["web_page", "redirects"])
 def test_a_url_that_is_no_endpoint_exits_11(
-    fault_server: Server, fault: str, capsys: pytest.CaptureFixture[str]
+    fault_server: StartFaultServer, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert smoke("--url", fault_server(fault).url) == 11
     err = capsys.readouterr().err
@@ -136,7 +125,9 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong(
 
 
 def test_the_key_is_taken_from_the_environment_and_shown_nowhere(
-    fault_server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fault_server: StartFaultServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("ENDPOINT_KEY", "hunter2")
     server = fault_server("status_500")
@@ -147,7 +138,7 @@ def test_the_key_is_taken_from_the_environment_and_shown_nowhere(
 
 
 def test_evidence_cannot_steer_the_terminal(
-    fault_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fault_server: StartFaultServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = tmp_path / "suite.yaml"
     text = (SUITES_FOLDER / "embedded.yaml").read_text()

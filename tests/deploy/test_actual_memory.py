@@ -1,6 +1,6 @@
 import pytest
 
-from trt_nemotron.deploy.actual_memory import compare_memory
+from trt_nemotron.deploy.actual_memory import compare_memory, in_words
 from trt_nemotron.deploy.plan import Ledger, LedgerLine, LineStatus
 from trt_nemotron.deploy.runtimes.protocol import ReportedBuffer
 
@@ -50,3 +50,21 @@ def test_repacked_copy_counts_to_the_weights():
 
 def test_buffer_that_the_ledger_does_not_know_is_left_out():
     assert compare_memory(ledger(weights=1), [buffer(1, name="output")]) == ()
+
+
+def test_sum_with_an_estimate_in_it_is_an_estimate():
+    lines = (*ledger(weights=1000).lines, *ledger("assumed", repacked_weights=900).lines)
+    planned = Ledger(lines=lines, memory_total_bytes=10**12)
+    (gap,) = compare_memory(planned, [buffer(1900, name="weights")])
+    assert not gap.is_exact
+
+
+def test_words_name_the_exact_lines_and_the_worst_of_them():
+    sizes = {"kv_cache": 1000, "ssm_state": 1000}
+    exact = compare_memory(ledger(**sizes), [buffer(1000), buffer(1000, name="ssm_state")])
+    assert in_words(exact) == "kv cache, ssm state as planned"
+    off = compare_memory(ledger(**sizes), [buffer(1000), buffer(1010, name="ssm_state")])
+    assert in_words(off) == "kv cache, ssm state within 1.0% of the plan"
+    guess = compare_memory(ledger("assumed", compute=1), [buffer(9, name="compute")])
+    assert in_words([*exact, *guess]) == "kv cache, ssm state as planned"
+    assert in_words(guess) == in_words([]) == ""

@@ -189,6 +189,15 @@ def test_every_damage_to_every_file_is_found(bundle: Path, name: str, damage: st
         assert Path(name).name in caught.value.message + caught.value.evidence
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "plan.json"])
+def test_a_document_that_is_a_link_is_refused_though_it_says_the_same(bundle: Path, name: str):
+    outside = bundle.parent / "outside.json"
+    (bundle / name).rename(outside)
+    (bundle / name).symlink_to(outside)
+    with pytest.raises(BundleDamaged, match=name):
+        read_bundle(bundle)
+
+
 def edited(bundle: Path, **changes: object) -> None:
     """Change the manifest and, where it can still be read, renew its seal: a forger would."""
     tree = {**json.loads((bundle / "manifest.json").read_text()), **changes}

@@ -1,29 +1,14 @@
 """The fault server of the smoke tests, for the tests of the wire."""
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from trt_nemotron.measure.smoke.suite import SUITES_FOLDER
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure" / "smoke"))
-double = importlib.import_module("fault_server")
+from tests.measure.smoke.fault_server import StartFaultServer, fault_servers
 
 
 @pytest.fixture
-def fault_server() -> Iterator[Callable[..., Any]]:
+def fault_server() -> Iterator[StartFaultServer]:
     """Starts a server, right or with one fault; all end with the test."""
-
-    def start(fault: str = "", **options: Any) -> Any:
-        server = double.FaultServer(SUITES_FOLDER / "embedded.yaml", fault, **options)
-        server.start()
-        stack.callback(server.stop)
-        return server
-
-    with ExitStack() as stack:
+    with fault_servers() as start:
         yield start

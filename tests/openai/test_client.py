@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trt_nemotron.errors import EndpointUnfit, InvalidInput
-from trt_nemotron.openai.client import Client, normalize_url
+from trt_nemotron.errors import EndpointUnfit
+from trt_nemotron.openai.client import Client
 from trt_nemotron.openai.dialect import OPENAI, TRANSFORMERS_SERVE
 from trt_nemotron.openai.request import ChatRequest
 from trt_nemotron.openai.transport import Timeouts
@@ -273,37 +273,6 @@ def test_a_web_server_is_no_endpoint(path: str) -> None:
         with pytest.raises(EndpointUnfit, match="status 404") as caught:
             Client(url + path).expect_endpoint()
         assert "OpenAI-compatible" in caught.value.next_step
-
-
-@pytest.mark.parametrize(
-    ("given", "root"),
-    [
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
-        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000"),
-        ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000"),
-        ("https://host/prefix/v1", "https://host/prefix"),
-        ("http://[::1]:8000", "http://[::1]:8000"),
-    ],
-)
-def test_a_url_is_brought_to_its_root(given: str, root: str) -> None:
-    assert normalize_url(given) == root
-
-
-@pytest.mark.parametrize(
-    "given",
-    ["", "127.0.0.1:8000", "localhost", "ftp://host", "http://", "http://host:99999",
-     "http://host:port", "http://host/?a=1", "http://host/#a"],
-)  # fmt: skip
-def test_what_is_no_url_of_a_server_is_refused(given: str) -> None:
-    with pytest.raises(InvalidInput, match="not the URL"):
-        normalize_url(given)
-
-
-def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(InvalidInput) as caught:
-        normalize_url("http://user:hunter2@host")
-    assert "hunter2" not in str(caught.value)
 
 
 def test_no_thread_and_no_socket_is_left(fault_server: Server) -> None:

@@ -126,17 +126,6 @@ def test_the_end_of_the_stream_tells_what_was_cut_off(stream: bytes, lost: list[
     assert events.finish() == lost
 
 
-def test_is_unfinished_between_the_first_byte_of_an_event_and_its_blank_line() -> None:
-    events = EventStream()
-    assert not events.is_unfinished
-    events.feed(b"da")
-    assert events.is_unfinished
-    events.feed(b"ta: a\n")
-    assert events.is_unfinished
-    events.feed(b"\n")
-    assert not events.is_unfinished
-
-
 def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
     events = EventStream()
     events.feed(b"data: ")

@@ -5,9 +5,7 @@ lengths (one token; just before, at and beyond a chunk of the scan; several chun
 its KV cache in f16 unless told otherwise, which is most of the difference that f32 leaves.
 """
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.deploy import random_checkpoint
+from tests.deploy.runtimes.llamacpp import server_process
 from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
 from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
 from trt_nemotron.deploy.runtimes.llamacpp.convert import convert
@@ -28,7 +28,6 @@ from trt_nemotron.progress import SILENT
 
 pytestmark = pytest.mark.torch
 
-TESTS = Path(__file__).resolve().parent.parent
 QUESTIONS = ("What is the capital of France?", "What is 7 plus 5?", "Count to 100.", "Who are you?")
 LENGTHS = (1, 2, 63, 64, 65, 150, 300)
 
@@ -48,16 +47,6 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "f16": Tolerance(0.06, 0.003),
     "q8_0": Tolerance(1.5, 0.1),
 }
-
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass(frozen=True)
@@ -87,7 +76,7 @@ def embedded() -> Reference:
 
 @pytest.fixture(scope="module")
 def servers() -> ModuleType:
-    return load(TESTS / "deploy" / "runtimes" / "llamacpp" / "server_process.py")
+    return server_process
 
 
 def served(
@@ -186,7 +175,6 @@ def test_random_networks_of_other_shapes_agree(
     servers: ModuleType, tmp_path: Path, shape: dict[str, Any]
 ):
     """Everything in f32, the KV cache too: what is left is the order of summation."""
-    random_checkpoint = load(TESTS / "deploy" / "random_checkpoint.py")
     folder = random_checkpoint.RandomCheckpoint(overrides=shape).write(tmp_path / "source")
     expected = reference(folder)
     letter = expected.tokenizer.convert_tokens_to_ids("a")
@@ -203,7 +191,6 @@ def test_the_family_s_way_of_cutting_text_is_llama_cpp_s_tekken(
     servers: ModuleType, tmp_path: Path
 ):
     """No published tokenizer is at hand; its cutting pattern is, and merges show where it cuts."""
-    random_checkpoint = load(TESTS / "deploy" / "random_checkpoint.py")
     pattern = (
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
         r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"

@@ -1,14 +1,13 @@
 """The real `transformers serve`, started as our runtime starts it from a bundle."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.deploy.runtimes.llamacpp import server_process
 from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
 from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
@@ -18,8 +17,6 @@ from trt_nemotron.deploy.runtimes.protocol import Wishes
 from trt_nemotron.deploy.runtimes.transformers.runtime import RUNTIME
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
-
-TESTS = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +32,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    spec = importlib.util.spec_from_file_location(
-        "server_process", TESTS / "deploy" / "runtimes" / "llamacpp" / "server_process.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["server_process"] = module
-    spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("run")
     manifest, plan = read_bundle(bundle)
     launch = RUNTIME.launch(bundle, manifest, plan, 0)
     environment = {**launch.environment, "HF_HOME": str(folder / "hf")}
     environment["HF_HUB_CACHE"] = str(folder / "hf" / "hub")
-    with module.started(launch.argv, folder, **environment) as started:
+    with server_process.started(launch.argv, folder, **environment) as started:
         yield started
 
 

@@ -1,6 +1,5 @@
 """What commands print: people read standard error, programs read standard output."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -31,11 +30,10 @@ def dry_run_option(function: FunctionT) -> FunctionT:
 
 
 def print_json(value: object) -> None:
-    """A value as JSON on standard output."""
+    """A value as JSON on standard output: UTF-8 whatever the terminal, nothing without one."""
     from trt_nemotron.document import to_json
 
-    sys.stdout.write(to_json(value).decode())
-    sys.stdout.flush()
+    click.echo(to_json(value), nl=False)
 
 
 def console() -> "Console":

@@ -1,11 +1,13 @@
 """The command line: a group that imports a command only when asked for it, and the one handler."""
 
 import importlib
+import io
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -32,8 +34,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name -> (module under `trt_nemotron.cli`, one-line help); a test compares both with it."""
 
 
+class ReaderHasLeft(Exception):
+    """Whoever read our output went away; click would end with exit code 1 for it."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands' names and one-line helps without importing them."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click does, which prints `--help` here."""
+        with _readers_seen_off():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does."""
+        with _readers_seen_off():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order in which the work goes."""
@@ -66,6 +82,14 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"{fault.message}{hint}", ctx) from fault
 
 
+@contextmanager
+def _readers_seen_off() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as fault:
+        raise ReaderHasLeft from fault
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -83,27 +107,39 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code that the outcome fixes."""
     signal.signal(signal.SIGTERM, _on_terminate)
+    _accept_any_terminal()
     argv = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(argv))
 
 
 def run(argv: list[str]) -> int:
     """Run one command; every error becomes a message on standard error and an exit code."""
-    is_json = "--json" in argv
+    try:
+        return _run(argv, is_json="--json" in argv)
+    except (BrokenPipeError, ReaderHasLeft):
+        return _leave_quietly()
+
+
+def _run(argv: list[str], *, is_json: bool) -> int:
     try:
         result = cli.main(args=argv, prog_name="trt-nemotron", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
         return _show_interrupted(stop)
-    except BrokenPipeError:
-        return _leave_quietly()
     except click.ClickException as fault:
         return _show_usage(fault, is_json)
     except (TrtNemotronError, OSError) as fault:
         ours = fault if isinstance(fault, TrtNemotronError) else _from_system(fault)
         return _show(ours, is_json)
     return result if isinstance(result, int) else 0
+
+
+def _accept_any_terminal() -> None:
+    """A terminal that has no sign for a character shows a question mark; it is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _on_terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
@@ -142,12 +178,25 @@ def _as_tree(fault: TrtNemotronError) -> dict[str, str | int]:
 def _print_json_error(tree: dict[str, str | int]) -> None:
     import json
 
-    click.echo(json.dumps({"error": tree}, indent=2, ensure_ascii=False))
+    try:
+        click.echo(json.dumps({"error": tree}, indent=2))
+    except BrokenPipeError:
+        raise
+    except OSError:  # a full disk, as like as not what the error is about: it is told below
+        _drop_output()
 
 
 def _show_usage(fault: click.ClickException, is_json: bool) -> int:
     if is_json:
-        _print_json_error({"kind": "Usage", "message": fault.format_message(), "exit_code": 2})
+        _print_json_error(
+            {
+                "kind": "Usage",
+                "message": fault.format_message(),
+                "evidence": "",
+                "next_step": "See the options with --help.",
+                "exit_code": 2,
+            }
+        )
     fault.show()
     return 2
 
@@ -157,19 +206,28 @@ def _from_system(fault: OSError) -> EnvironmentUnfit:
 
     steps = {
         errno.ENOSPC: "Free some space, or choose another folder with --out.",
+        errno.ENAMETOOLONG: "Choose a shorter name.",
+        errno.EEXIST: "A file stands where a folder is needed: choose another path.",
+        errno.ENOTDIR: "A file stands where a folder is needed: choose another path.",
+        errno.ENOENT: "Check that the folder exists, the current one included.",
         errno.EACCES: "Choose a folder you may write to, or correct its permissions.",
         errno.EROFS: "Choose a folder on a file system that can be written.",
     }
     return EnvironmentUnfit(
         fault.strerror or str(fault),
         evidence=str(fault.filename or ""),
-        next_step=steps.get(fault.errno or 0, ""),
+        next_step=steps.get(fault.errno or 0, "Check the path named and its permissions."),
     )
 
 
 def _leave_quietly() -> int:
     """The reader of our output has gone (`| head`): say no more, as shells expect."""
+    _drop_output()
+    return 141
+
+
+def _drop_output() -> None:
+    """What is still to be written to standard output goes nowhere, also at exit."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

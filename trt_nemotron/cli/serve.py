@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.seconds import Seconds
 from trt_nemotron.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=600.0,
     show_default=True,
     metavar="SECONDS",

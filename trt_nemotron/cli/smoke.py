@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import console, json_option, print_json
 from trt_nemotron.cli.endpoint_options import endpoint_options, find_subject, read_api_key
+from trt_nemotron.cli.seconds import Seconds
 from trt_nemotron.errors import CheckFailed, EndpointUnfit, InvalidInput
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SIGNS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "skip": "[yellow]–[/
     "--timeout",
     default=120.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     help="Seconds that one request may take.",
 )
 @click.option(

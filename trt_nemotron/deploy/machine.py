@@ -1,9 +1,9 @@
 """The machine we run on: what of it a plan may use."""
 
-import os
 import platform
 from pathlib import Path
 
+from trt_nemotron.cores import usable_cores
 from trt_nemotron.document import Value
 
 _CGROUP_MEMORY_LIMITS = (
@@ -36,26 +36,13 @@ def detect_machine() -> Machine:
     machine = platform.machine().lower()
     total = int(psutil.virtual_memory().total)
     limits = [limit for path in _CGROUP_MEMORY_LIMITS if (limit := _read_limit(path))]
-    cores = _usable_cores()
+    cores = usable_cores()
     return Machine(
         architecture={"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine),
         cores=cores,
         memory_total_bytes=min([total, *limits]),
         physical_cores=min(psutil.cpu_count(logical=False) or 0, cores),
     )
-
-
-def available_memory_bytes() -> int:
-    """Memory that could be taken now without swapping; varies from moment to moment."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _read_limit(path: Path) -> int | None:

@@ -8,6 +8,7 @@ tokens or a hundred thousand. Byte counts are `int`; nothing is rounded.
 from trt_nemotron.deploy.checkpoint.ggml_types import GgmlType
 from trt_nemotron.deploy.plan import LedgerLine
 from trt_nemotron.deploy.shape import NemotronHShape
+from trt_nemotron.facts.release import RuntimeRelease
 
 F32_BYTES = 4
 
@@ -67,6 +68,19 @@ def reserve_line(reserve_bytes: int, memory_total_bytes: int) -> LedgerLine:
         name="reserve",
         size_bytes=min(reserve_bytes, quarter),
         formula="a quarter of this machine's memory" if is_small else "the target's reserve",
+        status="assumed",
+    )
+
+
+def process_line(shape: NemotronHShape, release: RuntimeRelease, process: str) -> LedgerLine:
+    """The process itself and its vocabulary, as measured for the release; `process` names it."""
+    process_bytes = int(release.figures["process_bytes"].value)
+    per_entry = int(release.figures["vocabulary_entry_bytes"].value)
+    return LedgerLine(
+        name="runtime_overhead",
+        size_bytes=process_bytes + per_entry * shape.vocab_size,
+        formula=f"{process_bytes >> 20} MiB {process} + {shape.vocab_size:,} vocabulary entries x "
+        f"{per_entry} B",
         status="assumed",
     )
 

@@ -7,17 +7,17 @@ its own.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from trt_nemotron.errors import EndpointUnfit, InvalidInput
+from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.openai.answer import Answer, StreamEnd, assemble, parse_completion
 from trt_nemotron.openai.chunk import Chunk, error_message, parse_chunk
 from trt_nemotron.openai.dialect import OPENAI, Dialect, recognize_dialect
 from trt_nemotron.openai.request import ChatRequest, chat_body, encode_body
 from trt_nemotron.openai.sse import EventStream
 from trt_nemotron.openai.transport import Exchange, Reply, Timeouts, Transport
+from trt_nemotron.openai.url import normalize_url
 
 CHAT_PATH = "/v1/chat/completions"
 
@@ -195,27 +195,6 @@ class Client:
 
     def _named(self, request: ChatRequest) -> ChatRequest:
         return replace(request, model=self.model) if self.model and not request.model else request
-
-
-def normalize_url(url: str) -> str:
-    """Root of a server: scheme and host, no `/v1`, no slash at the end.
-
-    Raises:
-        InvalidInput: not an http or https URL with a host.
-    """
-    parts = urlsplit(url)
-    try:
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or too large
-        is_usable = False
-    if not is_usable or parts.username is not None or parts.query or parts.fragment:
-        raise InvalidInput(
-            "this is not the URL of a server",
-            evidence=url if parts.username is None else f"{parts.scheme}://***@{parts.hostname}",
-            next_step="Give it as http://HOST:PORT, and a key by --api-key-env.",
-        )
-    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def _read_stream(exchange: Exchange, wants_more: WantsMore) -> Answer:

@@ -37,7 +37,6 @@ class Dialect:
         fixed_length: how an answer of exactly `max_tokens` tokens is asked for.
         strips_stream_whitespace: whether streamed text is, byte for byte, the text of the answer
             that is not streamed; where not, the two are compared without outer white space.
-        has_false_first_delta: whether white-space reasoning is sent before anything was computed.
         slots: requests it serves at the same time; nothing where that is configured or asked for.
         missing: feature -> why it is not there, one sentence with the version that was looked at.
     """
@@ -47,7 +46,6 @@ class Dialect:
     usage_place: UsagePlace = "own_chunk"
     fixed_length: FixedLength = "ignore_eos"
     strips_stream_whitespace: bool = True
-    has_false_first_delta: bool = False
     slots: int | None = None
     missing: Mapping[Feature, str] = field(default_factory=lambda: _NOTHING)
 
@@ -55,11 +53,6 @@ class Dialect:
     def sends_done(self) -> bool:
         """Whether a stream ends in `data: [DONE]`."""
         return "done_marker" not in self.missing
-
-    @property
-    def lists_model(self) -> bool:
-        """Whether `GET /v1/models` names the served model."""
-        return "model_list" not in self.missing
 
 
 OPENAI = Dialect(
@@ -73,7 +66,6 @@ TRANSFORMERS_SERVE = Dialect(
     usage_place="finish_chunk",
     fixed_length="generation_config",
     strips_stream_whitespace=False,
-    has_false_first_delta=True,
     slots=1,
     missing=MappingProxyType(
         {

@@ -45,11 +45,6 @@ class EventStream:
         self._skips_line_feed = data.endswith(b"\r")
         return events
 
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether the stream, were it to end now, would end inside an event."""
-        return bool(self._data or self._line_parts)
-
     def finish(self) -> list[str]:
         """Data of the event that the end of the stream has cut off: nothing, or one string.
 

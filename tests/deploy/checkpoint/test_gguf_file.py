@@ -130,3 +130,8 @@ def test_truncated_file_is_refused(real_4b_gguf: Path, tmp_path: Path):
     with pytest.raises(CheckpointUnusable, match="not a GGUF file that can be used") as caught:
         open_checkpoint(tmp_path / "cut.gguf")
     assert "cut short" in caught.value.evidence
+
+
+def test_home_of_nobody_is_no_checkpoint():
+    with pytest.raises(CheckpointUnusable, match="there is no checkpoint"):
+        open_checkpoint(Path("~nobody-of-that-name/model.gguf"))

@@ -206,3 +206,15 @@ def test_a_sweep_takes_what_carries_the_mark_and_nothing_else():
             child.wait()
             assert child.stdout is not None
             child.stdout.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\x00", b"[1]", b"{}"])
+def test_record_that_cannot_be_read_is_named_with_the_way_out(registry: Registry, data: bytes):
+    put(registry, endpoint_of("demo"))
+    path = registry.document_path("demo")
+    path.write_bytes(data)
+    with pytest.raises(InvalidInput, match="record of the server demo") as caught:
+        registry.endpoints()
+    assert str(path) in caught.value.next_step
+    path.unlink()
+    assert registry.endpoints() == ()

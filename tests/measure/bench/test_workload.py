@@ -93,7 +93,9 @@ def test_a_root_is_found_with_or_without_v1(url):
     [
         ("https://127.0.0.1", "TLS"),
         ("127.0.0.1:8000", "not a server's root URL"),
-        ("http://127.0.0.1:99999", "not a valid port"),
+        ("http://127.0.0.1:99999", "not a server's root URL"),
+        ("http://[::1", "not a server's root URL"),
+        ("http://two words", "not a server's root URL"),
         ("http://user:secret@127.0.0.1", "not a server's root URL"),
         ("http://127.0.0.1/?a=b", "not a server's root URL"),
     ],
@@ -101,6 +103,13 @@ def test_a_root_is_found_with_or_without_v1(url):
 def test_a_url_that_cannot_be_measured_is_refused(url, said):
     with pytest.raises(InvalidInput, match=said):
         resolve_address(url, {})
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_password_in_a_url_is_not_repeated(scheme):
+    with pytest.raises(InvalidInput) as caught:
+        resolve_address(f"{scheme}://user:hunter2@127.0.0.1", {})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_name_that_does_not_resolve_is_an_unfit_endpoint():

@@ -1,13 +1,6 @@
 import pytest
 
-from trt_nemotron.errors import (
-    CheckFailed,
-    Inconclusive,
-    NoBaseline,
-    NoValidMeasurement,
-    TrtNemotronError,
-)
-from trt_nemotron.measure.gate.outcome import exit_code, headline, raise_unless_passed, worst
+from trt_nemotron.measure.gate.outcome import exit_code, headline, worst
 from trt_nemotron.measure.gate.values import BoundResult, Verdict
 
 
@@ -40,23 +33,6 @@ def test_the_worst_stands_first_in_the_documented_order():
 
 def test_nothing_judged_is_no_pass():
     assert worst([]) == "invalid"
-
-
-@pytest.mark.parametrize(
-    ("decision", "kind"),
-    [("fail", CheckFailed), ("invalid", NoValidMeasurement), ("no_baseline", NoBaseline),
-     ("inconclusive", Inconclusive)],
-)  # fmt: skip
-def test_each_decision_but_pass_has_its_error(decision: str, kind: type[TrtNemotronError]):
-    with pytest.raises(kind) as caught:
-        raise_unless_passed(verdict(decision, decision, "pass", invalid=("the reason",)))
-    assert "reason" in caught.value.message
-    assert caught.value.evidence == "the reason\nreason 0"
-    assert caught.value.exit_code == exit_code(decision)
-
-
-def test_a_pass_raises_nothing():
-    raise_unless_passed(verdict("pass", "pass"))
 
 
 def test_headline_says_the_worst_reason_and_how_many_more():

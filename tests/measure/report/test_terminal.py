@@ -3,12 +3,11 @@ from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
-from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.values import Verdict
-from trt_nemotron.measure.report.terminal import latency_view, verdict_view
+from trt_nemotron.measure.report.terminal import verdict_view
 
 MakeRun = Callable[..., Measurement]
 
@@ -52,10 +51,3 @@ def test_every_reason_is_said_once():
     )  # fmt: skip
     text = printed(verdict_view(verdict))
     assert text.count("first") == text.count("second") == 1
-
-
-def test_latencies_have_a_row_for_each_concurrency(make_measurement: MakeRun):
-    text = printed(latency_view(summarise(make_measurement(concurrencies=(1, 4)))))
-    assert "1 stream" in text
-    assert "4 streams" in text
-    assert "TTFT p50" in text

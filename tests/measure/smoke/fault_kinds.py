@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from model_double import Request, Said
+from tests.measure.smoke.model_double import Request, Said
 
 MODEL = "double"
 

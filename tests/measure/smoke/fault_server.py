@@ -13,11 +13,12 @@ import socketserver
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fault_kinds import (
+from tests.measure.smoke.fault_kinds import (
     FAULTS,
     MODEL,
     SAID_FAULTS,
@@ -27,7 +28,8 @@ from fault_kinds import (
     event_of,
     speak_as_transformers,
 )
-from model_double import Knowledge, Request, Said, fragments_of, tokens_of
+from tests.measure.smoke.model_double import Knowledge, Request, Said, fragments_of, tokens_of
+from trt_nemotron.measure.smoke.suite import SUITES_FOLDER
 
 CONTEXT_TOKENS = 4096
 SLOTS = 4
@@ -364,6 +366,24 @@ MID_STREAM: dict[str, Callable[[Handler], Iterator[bytes]]] = {
     "in_band_error": lambda _: iter([b'data: {"error": {"message": "out of memory"}}\n\n']),
     "broken_event": lambda _: iter([b'data: {"choices": [{"delta": {"content": "\n\n']),
 }
+
+
+StartFaultServer = Callable[..., FaultServer]
+"""`start(fault="", **options)`: a server that listens, right or with one fault."""
+
+
+@contextmanager
+def fault_servers() -> Iterator[StartFaultServer]:
+    """Starts servers that know the suite `embedded`; all end with the block."""
+
+    def start(fault: str = "", **options: Any) -> FaultServer:
+        server = FaultServer(SUITES_FOLDER / "embedded.yaml", fault, **options)
+        server.start()
+        stack.callback(server.stop)
+        return server
+
+    with ExitStack() as stack:
+        yield start
 
 
 def _encoded(event: object) -> bytes:

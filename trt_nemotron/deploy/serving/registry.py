@@ -67,15 +67,20 @@ class Registry:
         """The endpoint called `name` as it stands on record; `None` when there is none.
 
         Raises:
-            InvalidInput: its document cannot be read: another version of the tool wrote it.
+            InvalidInput: its document cannot be read: another version of the tool wrote it, or
+                the machine lost its power while it was written.
         """
         path = self.document_path(name)
         try:
             return read_document(path, Endpoint)
-        except InvalidInput:
+        except InvalidInput as fault:
             if not path.exists():
                 return None
-            raise
+            raise InvalidInput(
+                f"the record of the server {name} cannot be read",
+                evidence=f"{fault.message}\n{fault.evidence}",
+                next_step=f"End that server if it still runs, and remove {path}",
+            ) from fault
 
     @contextmanager
     def claimed(self, name: str) -> Iterator[None]:

@@ -1,10 +1,10 @@
 """The fingerprint of a run: what was measured, on which machine; figures compare only within it."""
 
-import os
 import platform
 from pathlib import Path
 
 from trt_nemotron import __version__
+from trt_nemotron.cores import usable_cores
 from trt_nemotron.measure.bench.values import Environment
 
 UNKNOWN = "unknown"
@@ -32,7 +32,7 @@ def describe_environment(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()}",
         processor=_processor_name(),
-        cores=_usable_cores(),
+        cores=usable_cores(),
     )
 
 
@@ -46,9 +46,3 @@ def _processor_name() -> str:
         if name.strip() in {"model name", "Model", "Hardware"}:
             return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

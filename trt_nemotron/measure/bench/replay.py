@@ -53,4 +53,6 @@ def _decompress(data: bytes, path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as fault:
-        raise InvalidInput(f"{path} is damaged", evidence=str(fault)) from fault
+        raise InvalidInput(
+            f"{path} is damaged", evidence=str(fault), next_step="Copy it again, or measure again."
+        ) from fault

@@ -70,7 +70,7 @@ def judge(
     check_budget(budget, origin=f"the budget for {budget.target}")
     run = _examine(budget, measurement, baseline, limits)
     results = (
-        *(_judge_smoke(report, budget) for report in _smoke_reports(smoke, budget)),
+        *(_judge_smoke(report) for report in _smoke_reports(smoke, budget)),
         *(_judge_absolute(bound, budget, run) for bound in budget.bounds),
         *(_judge_relative(bound, budget, run, baseline) for bound in budget.relative),
     )
@@ -177,7 +177,7 @@ def _smoke_reports(smoke: SmokeReport | None, budget: Budget) -> tuple[SmokeRepo
     return (smoke,) if smoke is not None or budget.smoke.required else ()
 
 
-def _judge_smoke(smoke: SmokeReport | None, budget: Budget) -> BoundResult:
+def _judge_smoke(smoke: SmokeReport | None) -> BoundResult:
     if smoke is None:
         return smoke_result("invalid", None, 0, "the budget requires a smoke report")
     passed = [result.name for result in smoke.results if result.status == "pass"]

@@ -36,16 +36,6 @@ def exit_code(decision: Decision) -> int:
     return 0 if decision == "pass" else _ERRORS[decision].exit_code
 
 
-def raise_unless_passed(verdict: Verdict) -> None:
-    """Raise the error whose exit code the verdict has; nothing for a pass."""
-    if verdict.decision == "pass":
-        return
-    raise _ERRORS[verdict.decision](
-        headline(verdict),
-        evidence="\n".join((*verdict.invalid_reasons, *_reasons(verdict))),
-    )
-
-
 def headline(verdict: Verdict) -> str:
     """The verdict in one line: the decision, and the reason of the worst result."""
     if verdict.decision == "pass":

@@ -1,15 +1,13 @@
-"""The verdict and the latency figures on a terminal, for `gate` and `check`."""
+"""The verdict on a terminal, for `gate` and `check`."""
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.gate.outcome import headline
 from trt_nemotron.measure.gate.values import BoundResult, Decision, Verdict
 from trt_nemotron.measure.report import words
-from trt_nemotron.measure.report.latency import latency_rows
 
 _COLOURS: dict[Decision, str] = {
     "pass": "green",
@@ -45,18 +43,6 @@ def verdict_view(verdict: Verdict, notice: str = "") -> RenderableType:
         if r.decision not in {"pass", "invalid"}
     ]
     return Group(*parts)
-
-
-def latency_view(summary: Summary) -> RenderableType:
-    """A row of figures for each concurrency."""
-    rows = latency_rows(summary)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("load")
-    for cell in rows[0].cells if rows else ():
-        table.add_column(f"{cell.title}\n{cell.unit}", justify="right")
-    for row in rows:
-        table.add_row(row.name, *(cell.figure for cell in row.cells))
-    return table
 
 
 def _bounds(verdict: Verdict) -> Table:

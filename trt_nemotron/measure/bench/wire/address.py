@@ -5,9 +5,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from trt_nemotron.errors import EndpointUnfit, InvalidInput
+from trt_nemotron.openai.url import NOT_IN_A_ROOT, redact_url
 
 _PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -38,19 +39,17 @@ def resolve_address(url: str, environment: Mapping[str, str] = os.environ) -> Ad
         EndpointUnfit: the name does not resolve.
     """
     root = url.rstrip("/").removesuffix("/v1").rstrip("/")
-    parts = urlsplit(root)
-    host, port = parts.hostname, _port(url)
+    parts, port = _split(root)
+    host = parts.hostname
     if parts.scheme == "https":
         raise InvalidInput(
             "https is not measured: TLS hides where one event ends and the next begins",
-            evidence=url,
+            evidence=redact_url(url),
             next_step="Measure the server's plain http port, on its own machine or through a "
             "tunnel (ssh -L 8000:127.0.0.1:8000 HOST).",
         )
-    if parts.scheme != "http" or not host or parts.query or parts.fragment or parts.username:
-        raise InvalidInput(
-            "not a server's root URL", evidence=url, next_step="Give http://HOST:PORT."
-        )
+    if parts.scheme != "http" or not host or NOT_IN_A_ROOT & set(root):
+        raise _not_a_root(url)
     found = _resolve(host, port)
     _refuse_proxy(host, found[1][0], environment)
     name = f"[{host}]" if ":" in host else host
@@ -63,11 +62,22 @@ def resolve_address(url: str, environment: Mapping[str, str] = os.environ) -> Ad
     )
 
 
-def _port(url: str) -> int:
+def _split(url: str) -> tuple[SplitResult, int]:
+    """The URL's parts and its port, which is checked only when it is asked for."""
     try:
-        return urlsplit(url).port or 80
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError as fault:
-        raise InvalidInput("not a valid port", evidence=url) from fault
+        raise _not_a_root(url) from fault
+    return parts, 80 if port is None else port
+
+
+def _not_a_root(url: str) -> InvalidInput:
+    return InvalidInput(
+        "not a server's root URL",
+        evidence=redact_url(url),
+        next_step="Give it as http://HOST:PORT, and a key by --api-key-env.",
+    )
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:

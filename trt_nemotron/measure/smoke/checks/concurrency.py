@@ -85,6 +85,7 @@ class _Stream:
     """One stream that is going to be cancelled: when its first chunks came, and whether it was."""
 
     clock: Clock
+    begun: float = 0.0
     times: list[float] = field(default_factory=list)
     tokens: int = 0
     is_cancelled: bool = False
@@ -99,10 +100,14 @@ class _Stream:
             self.times.append(self.clock())
 
     def rest_s(self, tokens: int) -> float:
-        """Seconds that the tokens not yet seen would take at the pace of those seen."""
-        if len(self.times) < 2:
+        """Seconds that the tokens not yet seen would take at the pace of those seen.
+
+        The pace counts from the request on: between chunks it would be that of our own reading,
+        which on a busy machine takes up many at once.
+        """
+        if not self.times:
             return 0.0
-        pace = (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+        pace = (self.times[-1] - self.begun) / len(self.times)
         return pace * (tokens - len(self.times))
 
 
@@ -125,6 +130,7 @@ def _run_and_cancel(
                 closing.set()
             return not (closing.is_set() and stream.has_pace)
 
+        stream.begun = interview.clock()
         stream.is_cancelled = interview.client.stream(request, wants_more).is_cancelled
 
     with ThreadPoolExecutor(len(streams)) as pool:
