@@ -167,7 +167,7 @@ def _parse_yaml(data: bytes, origin: str) -> object:
     import yaml
 
     try:
-        _refuse_depth(data)
+        refuse_depth(data)
         return yaml.load(data, Loader=_strict_loader())  # noqa: S506 - derived from SafeLoader
     except yaml.YAMLError as fault:
         raise InvalidInput(
@@ -177,8 +177,12 @@ def _parse_yaml(data: bytes, origin: str) -> object:
         ) from fault
 
 
-def _refuse_depth(data: bytes) -> None:
-    """Refuse what is nested deeper than any document: the loader would overflow its stack."""
+def refuse_depth(data: bytes | str) -> None:
+    """Refuse YAML nested deeper than any document, which would overflow the loader's stack.
+
+    Raises:
+        yaml.YAMLError: too deep, or not YAML at all.
+    """
     import yaml
 
     depth = 0

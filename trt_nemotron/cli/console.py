@@ -1,5 +1,6 @@
 """What commands print: people read standard error, programs read standard output."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -43,11 +44,28 @@ def console() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
-class DrawnProgress:
-    """A `Progress` drawn on standard error: a moving line on a terminal, plain lines elsewhere."""
+_PACE_S = 10.0
+"""Without a terminal, a phase that goes on says how far it is this often."""
 
-    def __init__(self, screen: "Console", bars: "Bars | None") -> None:
+
+class DrawnProgress:
+    """A `Progress` drawn on standard error: a moving line on a terminal, plain lines elsewhere.
+
+    Args:
+        screen: where to draw.
+        bars: the moving line; nothing without a terminal.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        screen: "Console",
+        bars: "Bars | None",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._screen = screen
+        self._clock = clock
+        self._said_at = clock()
         self._bars = bars
         self._task = bars.add_task("", total=None) if bars is not None else None
         self._phase = ""
@@ -60,15 +78,21 @@ class DrawnProgress:
         if self._bars is not None and self._task is not None:
             self._bars.reset(self._task, description=text, total=None)
         else:
-            self._screen.print(f"  {text}", markup=False)
+            self._say(text)
 
     def step(self, done: int, total: int, unit: str) -> None:
-        """Move the bar; plain output has phases only."""
+        """Move the bar; plain output has a line now and then."""
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done, total=total)
+        elif self._clock() - self._said_at >= _PACE_S:
+            self._say(f"{self._phase or 'working'}: {done:,} of {total:,} {unit}")
 
     def note(self, text: str) -> None:
         """Print a line that stays."""
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._said_at = self._clock()
         self._screen.print(f"  {text}", markup=False)
 
 

@@ -26,7 +26,7 @@ def resolve_target(name: str, ask: Callable[[], tuple[str, ...]] | None = None) 
     known = target_names()
     if name in known:
         return name
-    boards = [target for target in map(load_target, known) if target.family == name]
+    boards = [it for it in map(load_target, known) if it.family and it.family == name]
     return _choose(name, boards, (ask or product_names)()) if boards else name
 
 

@@ -165,7 +165,7 @@ class _Check:
         return gaps
 
     def _smoke(self, server: RunningServer, manifest: Manifest) -> SmokeReport:
-        with self._stages.stage("smoke") as notes:
+        with self._stages.stage("smoke") as notes, _server_answers_for(server):
             client = Client(server.endpoint.url, model=manifest.served_model_name)
             client = client.having(dialect=client.detect_dialect())
             model = manifest.served_model_name
@@ -188,21 +188,17 @@ class _Check:
         return report
 
     def _bench(self, server: RunningServer, manifest: Manifest) -> Measurement:
-        with self._stages.stage("bench") as notes:
+        with self._stages.stage("bench") as notes, _server_answers_for(server):
             client = Client(server.endpoint.url, model=manifest.served_model_name)
-            try:
-                measurement = run_bench(
-                    server.endpoint.url,
-                    manifest.served_model_name,
-                    self._order.workload,
-                    client.detect_dialect(),
-                    bundle_environment(manifest),
-                    progress=self._audience,
-                    profile=self._order.profile,
-                )
-            except (EndpointUnfit, NoValidMeasurement):
-                server.check(_NEWS_S)  # when it has died, its last words say more than our fault
-                raise
+            measurement = run_bench(
+                server.endpoint.url,
+                manifest.served_model_name,
+                self._order.workload,
+                client.detect_dialect(),
+                bundle_environment(manifest),
+                progress=self._audience,
+                profile=self._order.profile,
+            )
             write_measurement(self._out / "measurement.json.gz", measurement)
             measured = sum(not record.is_warmup for record in measurement.records)
             notes.say(f"{measured} requests measured", "measurement.json.gz")
@@ -266,6 +262,16 @@ class _Check:
         )
         write_document(self._out / "check.json", record)
         return record
+
+
+@contextmanager
+def _server_answers_for(server: RunningServer) -> Iterator[None]:
+    """A request that fails because the server has died is the server's failure, with its log."""
+    try:
+        yield
+    except (EndpointUnfit, NoValidMeasurement):
+        server.check(_NEWS_S)
+        raise
 
 
 def _exit_code_of(fault: BaseException) -> int:

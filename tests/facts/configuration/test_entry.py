@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.facts.configuration.entry import Entry, read_yaml, with_assignments
+from trt_nemotron.facts.configuration.entry import Entry, Written, read_yaml, with_assignments
 
 words = st.text("abcdefgh_", min_size=1, max_size=6)
 trees = st.recursive(
@@ -77,3 +77,16 @@ def test_assignment_replaces_what_the_file_says():
 def test_assignment_that_cannot_be_read_is_refused(text: str):
     with pytest.raises(InvalidInput):
         with_assignments(read_yaml(b"", "a file"), [text])
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x00\x01\x02", b"\xff\xfe\x00", b"[" * 100_000, b"a: " + b"{b: " * 5_000]
+)
+def test_bytes_that_are_no_yaml_are_refused_without_a_crash(data: bytes):
+    with pytest.raises(InvalidInput):
+        read_yaml(data, "wrong.yaml")
+
+
+def test_assignment_nested_without_end_is_refused():
+    with pytest.raises(InvalidInput):
+        with_assignments(Written(), ["a.b=" + "[" * 100_000])

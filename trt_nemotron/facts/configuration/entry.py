@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trt_nemotron.document import refuse_depth
 from trt_nemotron.errors import InvalidInput
 
 MERGE_TAG = "tag:yaml.org,2002:merge"
@@ -45,8 +46,9 @@ def read_yaml(data: bytes, origin: str) -> Written:
     """
     import yaml
 
-    loader = yaml.SafeLoader(data)
     try:
+        refuse_depth(data)
+        loader = yaml.SafeLoader(data)
         node = loader.get_single_node()
         if node is None:
             return Written()
@@ -63,8 +65,6 @@ def read_yaml(data: bytes, origin: str) -> Written:
             evidence=str(fault),
             next_step="Correct the line named and try again.",
         ) from fault
-    finally:
-        loader.dispose()
 
 
 def with_assignments(written: Written, assignments: Sequence[str]) -> Written:
@@ -88,6 +88,7 @@ def _assignment(text: str) -> Entry:
             f"cannot read the assignment {text!r}", next_step="Write it as key.key=value."
         )
     try:
+        refuse_depth(value)
         return Entry(path.strip(), yaml.safe_load(value))
     except yaml.YAMLError as fault:
         raise InvalidInput(f"cannot read the value of {path!r}", evidence=str(fault)) from fault

@@ -133,8 +133,10 @@ def test_tokens_are_counted_by_usage_and_not_by_chunks(truth: Truth, ask: Ask):
 
 
 def test_tokens_of_the_first_chunk_are_known_from_running_usage(truth: Truth, ask: Ask):
-    (record,) = ask(truth.url, "usage in every chunk", interval_ms=10)
-    figures = measure_request(record)
+    asked = ask(truth.url, *["usage in every chunk"] * 12, interval_ms=10)
+    in_time = [figures for figures in map(measure_request, asked) if 0.0 not in figures.gaps_ms]
+    assert in_time, "every answer was read late: this machine is too busy for this test"
+    figures = in_time[0]
     assert figures.tpot_ms == pytest.approx(sum(figures.gaps_ms) / (TOKENS - 4))
 
 
