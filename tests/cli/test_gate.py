@@ -164,3 +164,11 @@ def test_replay_of_a_run_that_may_not_be_judged_says_so_with_its_code(
     write_document(files / "busy.json", msgspec.structs.replace(a_measurement, client=busy))
     assert run(["bench", "--replay", str(files / "busy.json")]) == 4
     assert "bottleneck" in capsys.readouterr().err
+
+
+def test_dry_run_judges_and_draws_but_writes_nothing(files: Path):
+    before = sorted(files.iterdir())
+    verdict = ["gate", str(files / "run.json"), "--budget", str(files / "tight.yaml"), "--dry-run"]
+    assert run([*verdict, "--out", str(files / "out"), "--junit", str(files / "j.xml")]) == 1
+    assert run(["report", str(files / "run.json"), "--dry-run"]) == 0
+    assert sorted(files.iterdir()) == before

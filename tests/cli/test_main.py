@@ -29,7 +29,7 @@ def test_every_command_offers_json(name: str):
     assert "--json" in {option for parameter in command.params for option in parameter.opts}
 
 
-@pytest.mark.parametrize("name", ["build", "serve", "stop", "bench", "check"])
+@pytest.mark.parametrize("name", ["build", "serve", "stop", "bench", "check", "gate", "report"])
 def test_every_changing_command_offers_a_dry_run(name: str):
     command = cli.get_command(click.Context(cli), name)
     assert command is not None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trt_nemotron.cli.console import console, json_option, print_json
+from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
 
 if TYPE_CHECKING:
     from trt_nemotron.measure.gate.values import Verdict
@@ -28,6 +28,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--junit", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--markdown", type=_FILE, help="Write the verdict as Markdown.")
 @json_option
+@dry_run_option
 def command(  # noqa: PLR0917 - click passes them all by name
     measurement: Path,
     budget: str,
@@ -37,6 +38,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     junit: Path | None,
     markdown: Path | None,
     as_json: bool,
+    dry_run: bool,
 ) -> int:
     """Judge MEASUREMENT, a file that `bench` wrote, against a budget.
 
@@ -63,7 +65,8 @@ def command(  # noqa: PLR0917 - click passes them all by name
         baseline=None if baseline is None else read_measurement(baseline),
     )
     notice = notice_for(run.environment)
-    _write(verdict, notice, out, junit, markdown)
+    if not dry_run:
+        _write(verdict, notice, out, junit, markdown)
     if as_json:
         print_json(verdict)
     else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from trt_nemotron.cli.console import console, json_option, print_json
+from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -16,6 +16,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--plan", type=_FILE, help="Plan to show, as `plan` or a bundle holds it.")
 @click.option("--out", type=_FILE, help="The page.  [default: beside MEASUREMENT]")
 @json_option
+@dry_run_option
 def command(  # noqa: PLR0917 - click passes them all by name
     measurement: Path,
     smoke: Path | None,
@@ -23,6 +24,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     plan: Path | None,
     out: Path | None,
     as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Draw MEASUREMENT, a file that `bench` wrote, as one page that needs nothing else.
 
@@ -49,8 +51,11 @@ def command(  # noqa: PLR0917 - click passes them all by name
         notice=notice_for(run.environment),
     )
     page = out or measurement.with_name(f"{measurement.name.partition('.')[0]}.html")
-    write_atomically(page, render_report(contents).encode())
+    drawn = render_report(contents).encode()
+    if not dry_run:
+        write_atomically(page, drawn)
     if as_json:
-        print_json({"report": str(page.resolve())})
+        print_json({"report": str(page.resolve()), "is_written": not dry_run})
     else:
-        console().print(f"Report: {page}", markup=False, soft_wrap=True)
+        done = f"would write {page}" if dry_run else f"Report: {page}"
+        console().print(done, markup=False, soft_wrap=True)
