@@ -9,6 +9,8 @@ import pytest
 from tests.measure.bench.conftest import Truth
 from trt_nemotron.cli.main import run
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--requests", "8", "--output-tokens", "6", "--input-tokens", "24", "--warmup", "1"]
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from trt_nemotron.deploy.checkpoint.embedded import EMBEDDED_NAME
 
+pytestmark = pytest.mark.slow
+
 SLOW_SERVER = "#!/bin/sh\nexec sleep 300\n"
 
 

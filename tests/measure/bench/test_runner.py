@@ -24,6 +24,8 @@ from trt_nemotron.measure.bench.runner import run_bench
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.openai.dialect import OPENAI
 
+pytestmark = pytest.mark.slow
+
 WORKLOAD = Workload(
     concurrencies=(1, 3),
     requests_per_concurrency=8,

@@ -10,6 +10,8 @@ from tests.measure.bench.conftest import TOKENS, Ask, Truth
 from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
 from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
 
+pytestmark = pytest.mark.slow
+
 GOOD = [
     "plain",
     "reasoning first",
