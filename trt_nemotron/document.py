@@ -54,7 +54,7 @@ def read_document(path: Path, kind: type[DocumentT]) -> DocumentT:
     Raises:
         InvalidInput: no such file, not parseable, an unknown key, a wrong type or schema.
     """
-    return parse_document(_read_bytes(path), kind, origin=str(path), is_yaml=_is_yaml(path))
+    return parse_document(read_bytes(path), kind, origin=str(path), is_yaml=_is_yaml(path))
 
 
 def parse_document(
@@ -141,7 +141,12 @@ def _is_yaml(path: Path) -> bool:
     return path.suffix in {".yaml", ".yml"}
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file that the user named.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as fault:

@@ -10,6 +10,7 @@ from trt_nemotron.facts.catalogue import (
     load_release,
     load_target,
     model_names,
+    newest_release,
     release_names,
     target_names,
 )
@@ -110,3 +111,13 @@ def test_models_agree_with_the_shapes_they_describe(repository: Path):
     facts = load_model("embedded")
     assert facts.parameters.value == checkpoint.parameters
     assert facts.context_tokens.value == checkpoint.shape.longest_context
+
+
+@pytest.mark.parametrize("runtime", ["llamacpp", "transformers", "trtllm"])
+def test_newest_release_is_the_last_of_the_names(runtime: str):
+    assert newest_release(runtime).release == release_names(runtime)[-1]
+
+
+def test_newest_release_of_an_unknown_runtime_is_refused():
+    with pytest.raises(InvalidInput):
+        newest_release("no-such-runtime")

@@ -40,13 +40,14 @@ def command(
     conflicting keys, wrong types and values, and knobs given twice are errors: the server would
     find them only after loading. Exit code 1 when there is one, 0 otherwise.
     """
+    from trt_nemotron.document import read_bytes
     from trt_nemotron.facts.catalogue import load_release, load_target
     from trt_nemotron.facts.configuration.accepting import releases_that_accept
     from trt_nemotron.facts.configuration.check import check_configuration
     from trt_nemotron.facts.configuration.entry import read_yaml, with_assignments
 
     facts = load_release(RUNTIME, release)
-    written = with_assignments(read_yaml(_bytes_of(file), str(file)), assignments)
+    written = with_assignments(read_yaml(read_bytes(file), str(file)), assignments)
     findings = check_configuration(
         written,
         facts,
@@ -60,19 +61,6 @@ def command(
     else:
         _show(file, facts, findings)
     return 1 if errors else 0
-
-
-def _bytes_of(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as fault:
-        from trt_nemotron.errors import InvalidInput
-
-        raise InvalidInput(
-            f"cannot read {file}",
-            evidence=fault.strerror or str(fault),
-            next_step="Check the path and its permissions.",
-        ) from fault
 
 
 def _as_tree(

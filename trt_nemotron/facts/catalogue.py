@@ -67,6 +67,16 @@ def load_release(runtime: str, release: str) -> RuntimeRelease:
     return _complete(folder / runtime, release, runtime)
 
 
+def newest_release(runtime: str) -> RuntimeRelease:
+    """The newest release known of `runtime`.
+
+    Raises:
+        InvalidInput: none is known, or a damaged file.
+    """
+    names = release_names(runtime)
+    return load_release(runtime, names[-1] if names else "")
+
+
 def _complete(folder: Path, release: str, runtime: str) -> RuntimeRelease:
     """The release joined with those it extends, however many."""
     chain = [_load(folder, release, RuntimeRelease, noun=f"{runtime} release")]

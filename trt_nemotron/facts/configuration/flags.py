@@ -10,8 +10,6 @@ from trt_nemotron.facts.configuration.keys import Accepting
 from trt_nemotron.facts.configuration.values import fault_of, nearest_word
 from trt_nemotron.facts.release import Flag, RuntimeRelease
 
-COMMAND_WORDS = {"trtllm-serve", "serve"}
-
 
 @dataclass(frozen=True, slots=True)
 class GivenFlag:

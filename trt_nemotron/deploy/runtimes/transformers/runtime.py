@@ -35,9 +35,9 @@ class Transformers:
 
     def release(self) -> RuntimeRelease:
         """The newest release that `engine_configs/` describes."""
-        from trt_nemotron.facts.catalogue import load_release, release_names
+        from trt_nemotron.facts.catalogue import newest_release
 
-        return load_release(self.name, release_names(self.name)[-1])
+        return newest_release(self.name)
 
     def plan(
         self, target: Target, machine: Machine, checkpoint: Checkpoint, wishes: Wishes
