@@ -62,3 +62,7 @@ def test_driver_that_fails_shows_no_board(
         (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert product_names() == ()
+
+
+def test_no_name_means_no_family():
+    assert resolve_target("", lambda: ("NVIDIA H100 80GB HBM3",)) == ""
