@@ -13,7 +13,7 @@ from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
 from trt_nemotron.deploy.machine import detect_machine
 from trt_nemotron.deploy.planning import make_plan
-from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.runtimes.protocol import Place, Wishes
 from trt_nemotron.deploy.runtimes.transformers.runtime import RUNTIME
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -34,7 +34,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("run")
     manifest, plan = read_bundle(bundle)
-    launch = RUNTIME.launch(bundle, manifest, plan, 0)
+    launch = RUNTIME.launch(bundle, manifest, plan, Place(port=0))
     environment = {**launch.environment, "HF_HOME": str(folder / "hf")}
     environment["HF_HUB_CACHE"] = str(folder / "hf" / "hub")
     with server_process.started(launch.argv, folder, **environment) as started:

@@ -62,12 +62,14 @@ def command(
     """
     from trt_nemotron.deploy.bundle.reader import read_bundle
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+    from trt_nemotron.deploy.runtimes.protocol import Place
     from trt_nemotron.deploy.serving.server import choose_launch, start_server
 
     manifest, plan = read_bundle(bundle)
     runtime = get_runtime(manifest.runtime)
+    place = Place(port=port)
     if dry_run:
-        launch, _ = choose_launch(bundle.absolute(), manifest, plan, runtime, port)
+        launch, _ = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
         _show_launch(launch, as_json)
         return
     with drawn_progress(is_quiet=as_json) as progress:
@@ -77,7 +79,7 @@ def command(
             plan,
             runtime,
             name=name,
-            port=port,
+            place=place,
             progress=progress,
             timeout_s=timeout_s,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.runtimes.protocol import Launch
+from trt_nemotron.deploy.runtimes.protocol import Launch, Place, ReportedFact
 from trt_nemotron.facts.release import KnownFailure, RuntimeRelease
 
 SERVER = Path(__file__).with_name("server_double.py")
@@ -41,9 +41,9 @@ class RuntimeDouble:
             ),
         )
 
-    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
-        self.ports.append(port)
-        server = ("-I", str(SERVER), "--marker", self.marker, "--port", str(port))
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
+        self.ports.append(place.port)
+        server = ("-I", str(SERVER), "--marker", self.marker, "--port", str(place.port))
         return Launch(
             argv=(sys.executable, *server, *self.options),
             environment=self.environment,
@@ -52,3 +52,12 @@ class RuntimeDouble:
             secret_names=self.secret_names,
             is_model_listed=self.is_model_listed,
         )
+
+    def image(self, plan: Plan) -> str:
+        return ""
+
+    def is_installed(self) -> bool:
+        return True
+
+    def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
+        return ()

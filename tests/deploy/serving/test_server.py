@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from trt_nemotron.deploy.runtimes.protocol import Place
 from trt_nemotron.deploy.serving.registry import Registry
 from trt_nemotron.deploy.serving.stopping import stop_endpoint
 from trt_nemotron.deploy.serving.transport import Reply, send
@@ -339,7 +340,7 @@ def test_a_taken_port_is_refused_before_anything_starts(start: Any, traces: Any)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EnvironmentUnfit, match=f"port {port} is taken") as caught:
-            start(port=port)
+            start(place=Place(port=port))
     assert f"by process {os.getpid()}" in caught.value.evidence
     assert "--port 0" in caught.value.next_step
     assert not traces.folder.exists()
@@ -362,7 +363,7 @@ def test_what_answers_on_our_port_need_not_be_ours(start: Any):
 def test_a_fixed_port_is_used(start: Any):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    with start(port=port) as server:
+    with start(place=Place(port=port)) as server:
         assert server.endpoint.url == f"http://127.0.0.1:{port}"
 
 

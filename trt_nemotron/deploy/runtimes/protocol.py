@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
+import msgspec
+
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
@@ -16,6 +18,10 @@ from trt_nemotron.document import Value
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import RuntimeName, Target
 from trt_nemotron.progress import Progress
+
+LOOPBACK = "127.0.0.1"
+
+EngineName = Literal["docker", "podman"]
 
 BufferName = Literal["weights", "kv_cache", "ssm_state", "conv_state", "compute", "output"]
 
@@ -58,6 +64,61 @@ class Wishes(Value, frozen=True, kw_only=True):
     is_experimental: bool = False
 
 
+class Place(Value, frozen=True, kw_only=True):
+    """Where a server is to run and to listen.
+
+    Attributes:
+        port: on this machine; 0 leaves the choice to the server, where it can choose.
+        host: the address on this machine at which it can be reached.
+        engine: the container engine to run it with; empty for a process.
+        image: a container image in place of the release's own; empty for that one.
+    """
+
+    port: int = 0
+    host: str = LOOPBACK
+    engine: EngineName | Literal[""] = ""
+    image: str = ""
+
+
+class Mount(Value, frozen=True, kw_only=True):
+    """A folder or file of this machine inside a container; read-only unless said."""
+
+    source: str
+    target: str
+    is_writable: bool = False
+
+
+class Containment(Value, frozen=True, kw_only=True):
+    """The container around a server: what an engine is told beside the server's own command.
+
+    What is the same for every server (no capabilities, no new privileges, labels, an init process,
+    publishing) is the engine's business (`deploy.serving.container`) and not said here.
+
+    Attributes:
+        image: `name:tag` or `name@sha256:...`.
+        platform: `linux/amd64` or `linux/arm64`; empty for this machine's own.
+        port: where the server listens inside.
+        needs_gpu: whether all of this machine's GPUs are handed in.
+        mounts: what is seen inside.
+        cache_volume, cache_target: a named volume of the engine for compiled artefacts, and where
+            it is seen inside; empty for none.
+        ipc: `host` or `private`.
+        ulimits: limits by name, as engines write them: `memlock` to `-1`.
+        scratch: paths inside that are writable memory file systems, for all else is read-only.
+    """
+
+    image: str
+    port: int
+    platform: str = ""
+    needs_gpu: bool = True
+    mounts: tuple[Mount, ...] = ()
+    cache_volume: str = ""
+    cache_target: str = ""
+    ipc: Literal["private", "host"] = "private"
+    ulimits: Mapping[str, str] = msgspec.field(default_factory=dict)
+    scratch: tuple[str, ...] = ("/tmp",)  # noqa: S108 - inside the container
+
+
 class Launch(Value, frozen=True, kw_only=True):
     """How to start a server.
 
@@ -71,6 +132,9 @@ class Launch(Value, frozen=True, kw_only=True):
             like secrets (`HF_TOKEN`); their values are never written or shown.
         is_model_listed: whether `/v1/models` names the model once it is ready; `transformers
             serve` lists nothing.
+        generate_route: a path that answers 200 once a token was generated; empty for none.
+        warmups: requests whose answers are thrown away before the server counts as ready.
+        container: the container that `argv` and `environment` are meant for; `None` for a process.
     """
 
     argv: tuple[str, ...]
@@ -79,6 +143,24 @@ class Launch(Value, frozen=True, kw_only=True):
     ready_pattern: str = ""
     secret_names: tuple[str, ...] = ()
     is_model_listed: bool = True
+    generate_route: str = ""
+    warmups: int = 0
+    container: Containment | None = None
+
+
+class ReportedFact(Value, frozen=True, kw_only=True):
+    """A figure that the server itself printed at its start.
+
+    Attributes:
+        name: `kv_cache_tokens`, `ssm_state_slots`, `cuda_graphs`, `kv_cache_bytes`, ...; its unit
+            is its last word.
+        value: as printed, in that unit.
+        line: the line of the log that says so.
+    """
+
+    name: str
+    value: float
+    line: str
 
 
 class ReportedBuffer(Value, frozen=True, kw_only=True):
@@ -125,8 +207,22 @@ class Runtime(Protocol):
             The path to load, relative to `model_folder` (`.` for the folder itself).
         """
 
-    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
-        """How to start the server for a bundle on `127.0.0.1:port` (0: the server chooses)."""
+    def image(self, plan: Plan) -> str:
+        """The container image that serves this plan; empty for a runtime without one."""
+
+    def is_installed(self) -> bool:
+        """Whether its server can be started as a process here."""
+
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
+        """How to start the server of a bundle at `place`. Pure but for looking for programs.
+
+        Raises:
+            EnvironmentUnfit: its program is not here.
+            InvalidInput: it cannot run at such a place.
+        """
 
     def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
         """Buffers that the server's start-up log reports."""
+
+    def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
+        """Other figures that the server's start-up log reports."""

@@ -4,9 +4,8 @@ import errno
 import socket
 from contextlib import closing, suppress
 
+from trt_nemotron.deploy.runtimes.protocol import LOOPBACK
 from trt_nemotron.errors import EnvironmentUnfit
-
-LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from trt_nemotron.command import scrubbed_environment
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.runtimes.protocol import Launch, Runtime
+from trt_nemotron.deploy.runtimes.protocol import LOOPBACK, Launch, Place, Runtime
 from trt_nemotron.deploy.serving.lifeline import Lifeline
 from trt_nemotron.deploy.serving.log import LogReader
-from trt_nemotron.deploy.serving.ports import LOOPBACK, free_port, require_free
+from trt_nemotron.deploy.serving.ports import free_port, require_free
 from trt_nemotron.deploy.serving.processes import (
     INSTANCE_VARIABLE,
     creation_time,
@@ -36,6 +36,9 @@ from trt_nemotron.progress import SILENT, Progress
 
 __all__ = ["RunningServer", "choose_launch", "default_name", "start_server"]
 
+ANYWHERE = Place()
+"""A process, at whatever port is free."""
+
 DEFAULT_TIMEOUT_S = 600.0
 """Long enough for the slowest start this tool knows of: weights of 8 GB and their compilation."""
 
@@ -47,19 +50,19 @@ def default_name(manifest: Manifest) -> str:
 
 
 def choose_launch(
-    bundle: Path, manifest: Manifest, plan: Plan, runtime: Runtime, port: int
+    bundle: Path, manifest: Manifest, plan: Plan, runtime: Runtime, place: Place
 ) -> tuple[Launch, str]:
     """How to start, and the server's address as far as it is known before (else empty).
 
     A server that chooses a free port itself is left to it; for one that cannot, we choose.
     """
-    launch = runtime.launch(bundle, manifest, plan, port)
-    if port == 0:
+    launch = runtime.launch(bundle, manifest, plan, place)
+    if place.port == 0:
         if tells_address(launch):
             return launch, ""
-        port = free_port()
-        launch = runtime.launch(bundle, manifest, plan, port)
-    return launch, f"http://{LOOPBACK}:{port}"
+        place = replace(place, port=free_port())
+        launch = runtime.launch(bundle, manifest, plan, place)
+    return launch, f"http://{LOOPBACK}:{place.port}"
 
 
 def start_server(
@@ -69,7 +72,7 @@ def start_server(
     runtime: Runtime,
     *,
     name: str = "",
-    port: int = 0,
+    place: Place = ANYWHERE,
     progress: Progress = SILENT,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     registry: Registry | None = None,
@@ -85,7 +88,7 @@ def start_server(
         plan: its plan.
         runtime: the runtime it was built for.
         name: the endpoint's name on this machine; without it the model's.
-        port: 0 for a free one.
+        place: where it runs and listens; without it a process at a free port.
         progress: told of the phases.
         timeout_s: seconds it may take to become ready.
         registry: where the endpoint is kept on record; without it the user's own.
@@ -98,9 +101,9 @@ def start_server(
         InvalidInput: `name` may not name an endpoint.
         ServerFailed: it did not become ready; nothing of it is left then but its log.
     """
-    require_free(port)
+    require_free(place.port)
     registry = registry or Registry()
-    launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, port)
+    launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
     name = name or default_name(manifest)
     endpoint = Endpoint(
         name=name,

@@ -14,7 +14,7 @@ from trt_nemotron.deploy.runtimes.llamacpp.engine import PROGRAM_VARIABLE, Engin
 from trt_nemotron.deploy.runtimes.llamacpp.llama_server import llama_server_argv
 from trt_nemotron.deploy.runtimes.llamacpp.runtime import RUNTIME
 from trt_nemotron.deploy.runtimes.llamacpp.settings import ServerSettings
-from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.runtimes.protocol import Place, Wishes
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
 
 LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
@@ -77,7 +77,7 @@ def test_a_bundle_is_built_and_served_by_the_program_alone(
     plan, checkpoint = make_plan("cpu", "llamacpp", tiny_checkpoint, Wishes(slots=2), LAPTOP)
     build_bundle(tmp_path / "bundle", plan, checkpoint, RUNTIME)
     manifest, plan = read_bundle(tmp_path / "bundle")
-    launch = RUNTIME.launch(tmp_path / "bundle", manifest, plan, 0)
+    launch = RUNTIME.launch(tmp_path / "bundle", manifest, plan, Place(port=0))
     assert os.path.basename(launch.argv[0]) == "llama-server"  # noqa: PTH119 - a text, not a path
     with start_server(launch.argv, tmp_path, **launch.environment) as server:
         assert server.complete("ab", 2)["tokens_predicted"] == 2

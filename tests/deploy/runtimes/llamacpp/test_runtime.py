@@ -21,7 +21,7 @@ from trt_nemotron.deploy.runtimes.llamacpp.engine import Engine
 from trt_nemotron.deploy.runtimes.llamacpp.load_check import check_loads
 from trt_nemotron.deploy.runtimes.llamacpp.runtime import RUNTIME
 from trt_nemotron.deploy.runtimes.llamacpp.settings import for_load_check, settings_of
-from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.runtimes.protocol import Place, Wishes
 from trt_nemotron.errors import CheckpointUnusable, InvalidInput
 from trt_nemotron.progress import SILENT
 
@@ -48,7 +48,7 @@ def test_a_bundle_of_each_precision_is_served(
     build_bundle(bundle, plan, checkpoint, RUNTIME)
     moved = bundle.rename(tmp_path / "moved")
     manifest, plan = read_bundle(moved)
-    launch = RUNTIME.launch(moved, manifest, plan, 0)
+    launch = RUNTIME.launch(moved, manifest, plan, Place(port=0))
     with start_server(launch.argv, tmp_path, **launch.environment) as server:
         assert server.complete("ab", 4)["tokens_predicted"] == 4
         reported = {it.name: it for it in RUNTIME.reported_buffers(server.log)}
@@ -100,7 +100,7 @@ def test_a_published_gguf_is_taken_as_it_is_and_served(
     assert copied.read_bytes() == real_depth_gguf.read_bytes()
     assert not copied.is_symlink()
     verify_bundle(tmp_path / "bundle")
-    launch = RUNTIME.launch(tmp_path / "bundle", manifest, plan, 0)
+    launch = RUNTIME.launch(tmp_path / "bundle", manifest, plan, Place(port=0))
     with start_server(launch.argv, tmp_path, **launch.environment) as server:
         answer = server.complete("hello", 1)
         assert answer["tokens_predicted"] == 1

@@ -13,7 +13,7 @@ from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
-from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.runtimes.protocol import Place, Wishes
 from trt_nemotron.deploy.runtimes.transformers.interpreter import (
     OLDEST,
     PYTHON_VARIABLE,
@@ -68,7 +68,7 @@ def test_the_command_line_says_the_plan_and_stays_on_this_machine(
     tiny_checkpoint: Path, tmp_path: Path, with_torch: str
 ):
     manifest, plan = built(tmp_path / "b", tiny_checkpoint)
-    launch = RUNTIME.launch(tmp_path / "b", manifest, plan, 8123)
+    launch = RUNTIME.launch(tmp_path / "b", manifest, plan, Place(port=8123))
     program, _, folder, name, *options = launch.argv
     assert (program, folder) == (with_torch, str(tmp_path / "b" / "model"))
     assert (Path(folder) / name).is_dir()

@@ -16,7 +16,7 @@ from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
-from trt_nemotron.deploy.runtimes.protocol import LatencyGoal, Wishes
+from trt_nemotron.deploy.runtimes.protocol import LatencyGoal, Place, Wishes
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput, PlanRefused
 from trt_nemotron.facts.catalogue import load_target
 
@@ -76,7 +76,7 @@ def test_bundle_names_no_place_of_this_machine(build: Build, tmp_path: Path):
 
 def test_server_is_started_with_the_bundles_own_file(build: Build, server_on_path: Path):
     out, manifest, plan = build(served_model_name="mine")
-    launch = get_runtime("trtllm").launch(out, manifest, plan, 8123)
+    launch = get_runtime("trtllm").launch(out, manifest, plan, Place(port=8123))
     assert launch.argv[:6] == (
         str(server_on_path), str(out / "model/mine"), "--host", "127.0.0.1", "--port", "8123",
     )  # fmt: skip
@@ -92,7 +92,7 @@ def test_without_the_server_it_says_what_is_not_there_yet(
     out, manifest, plan = build()
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(EnvironmentUnfit, match="not on PATH") as fault:
-        get_runtime("trtllm").launch(out, manifest, plan, 8123)
+        get_runtime("trtllm").launch(out, manifest, plan, Place(port=8123))
     assert "container itself is not there yet" in fault.value.evidence
     assert "nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc6" in fault.value.next_step
 

@@ -7,10 +7,17 @@ from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.runtimes.in_process import refuse_container
 from trt_nemotron.deploy.runtimes.llamacpp import log
 from trt_nemotron.deploy.runtimes.llamacpp.engine import Engine, find_engine
 from trt_nemotron.deploy.runtimes.llamacpp.settings import for_load_check, settings_of
-from trt_nemotron.deploy.runtimes.protocol import Launch, ReportedBuffer, Wishes
+from trt_nemotron.deploy.runtimes.protocol import (
+    Launch,
+    Place,
+    ReportedBuffer,
+    ReportedFact,
+    Wishes,
+)
 from trt_nemotron.errors import CheckpointUnusable, EnvironmentUnfit
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import RuntimeName, Target
@@ -67,11 +74,24 @@ class LlamaCpp:
         _check_loads(engine, plan, model_folder / loaded, progress)
         return loaded
 
-    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
-        """The server in a process of its own; it chooses a port when `port` is 0."""
+    def image(self, plan: Plan) -> str:
+        """None: it is a wheel."""
+        return ""
+
+    def is_installed(self) -> bool:
+        """Always asked of the engine itself, which says what is missing."""
+        return True
+
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
+        """The server in a process of its own; it chooses a port when the place names none.
+
+        Raises:
+            InvalidInput: a container was asked for.
+        """
+        refuse_container(place, self.name)
         model = str(bundle.absolute() / manifest.model_path)
         return Launch(
-            argv=find_engine().argv(settings_of(plan, model, port)),
+            argv=find_engine().argv(settings_of(plan, model, place.port)),
             environment={"PYTHONUNBUFFERED": "1"},
             phases=log.PHASES,
             ready_pattern=log.READY_PATTERN,
@@ -80,6 +100,10 @@ class LlamaCpp:
     def reported_buffers(self, log_text: str) -> tuple[ReportedBuffer, ...]:
         """Buffers that the start-up log reports."""
         return log.reported_buffers(log_text)
+
+    def reported_facts(self, log_text: str) -> tuple[ReportedFact, ...]:
+        """None beside the buffers."""
+        return ()
 
 
 def _convert(plan: Plan, checkpoint: Checkpoint, target: Path, progress: Progress) -> None:

@@ -13,7 +13,14 @@ from trt_nemotron.deploy.bundle.values import MODEL_FOLDER, Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.runtimes.protocol import Launch, ReportedBuffer, Wishes
+from trt_nemotron.deploy.runtimes.in_process import refuse_container
+from trt_nemotron.deploy.runtimes.protocol import (
+    Launch,
+    Place,
+    ReportedBuffer,
+    ReportedFact,
+    Wishes,
+)
 from trt_nemotron.deploy.runtimes.transformers.interpreter import check_interpreter, interpreter
 from trt_nemotron.errors import CheckpointUnusable, InvalidInput
 from trt_nemotron.facts.release import RuntimeRelease
@@ -80,11 +87,24 @@ class Transformers:
         place_checkpoint(checkpoint, model_folder / plan.served_model_name, progress)
         return plan.served_model_name
 
-    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
-        """`transformers serve`, offline, with a hub cache of its own that stays empty."""
+    def image(self, plan: Plan) -> str:
+        """None: it is a package."""
+        return ""
+
+    def is_installed(self) -> bool:
+        """Always asked of the interpreter itself, which says what is missing."""
+        return True
+
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
+        """`transformers serve`, offline, with a hub cache of its own that stays empty.
+
+        Raises:
+            InvalidInput: a container was asked for.
+        """
+        refuse_container(place, self.name)
         launcher = Path(__file__).with_name("launcher.py")
         model_folder = bundle.absolute() / MODEL_FOLDER
-        what = (str(model_folder), manifest.served_model_name, "--port", str(port))
+        what = (str(model_folder), manifest.served_model_name, "--port", str(place.port))
         return Launch(
             argv=(interpreter(), str(launcher), *what, *_options(plan)),
             environment=_environment(plan),
@@ -95,6 +115,10 @@ class Transformers:
 
     def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
         """None: this server reports no sizes."""
+        return ()
+
+    def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
+        """None: this server reports no figures."""
         return ()
 
 

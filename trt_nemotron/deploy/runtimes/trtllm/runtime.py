@@ -13,7 +13,13 @@ from trt_nemotron.deploy.bundle.values import MODEL_FOLDER, Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.runtimes.protocol import Launch, ReportedBuffer, Wishes
+from trt_nemotron.deploy.runtimes.protocol import (
+    Launch,
+    Place,
+    ReportedBuffer,
+    ReportedFact,
+    Wishes,
+)
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import RuntimeName, Target
@@ -82,7 +88,7 @@ class TrtLlm:
         _write(model_folder / ENVIRONMENT_NAME, environment_text(plan, CONTAINER_CACHE))
         return name
 
-    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, port: int) -> Launch:
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
         """`trtllm-serve` in a process of its own, where it is installed.
 
         Raises:
@@ -105,7 +111,7 @@ class TrtLlm:
             )
         weights = bundle.absolute() / manifest.model_path
         config = bundle.absolute() / MODEL_FOLDER / CONFIG_NAME
-        arguments = server_arguments(plan, model=str(weights), config=str(config), port=port)
+        arguments = server_arguments(plan, model=str(weights), config=str(config), port=place.port)
         return Launch(
             argv=(program, *arguments[1:]),
             environment=environment(plan, str(_cache_folder(plan, manifest))),
@@ -114,6 +120,20 @@ class TrtLlm:
     def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
         """None: what its log says of memory is not read yet."""
         return ()
+
+    def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
+        """None yet."""
+        return ()
+
+    def image(self, plan: Plan) -> str:
+        """The image of the plan's release."""
+        return self._image(plan)
+
+    def is_installed(self) -> bool:
+        """Whether `trtllm-serve` is on PATH."""
+        from trt_nemotron.deploy.runtimes.trtllm.render import PROGRAM
+
+        return shutil.which(PROGRAM) is not None
 
     def _release_for(self, target: Target, wishes: Wishes) -> RuntimeRelease:
         from trt_nemotron.deploy.runtimes.trtllm.card import CARD_RELEASE
