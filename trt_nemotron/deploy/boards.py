@@ -1,16 +1,39 @@
-"""Which board of a family this machine has: `h100` is three, which differ twofold in bandwidth.
+"""Which board this machine has, and which of a family: `h100` is three, twofold in bandwidth.
 
-The driver is asked through `nvidia-smi`; a name that is a target already needs no asking.
+The driver is asked through `nvidia-smi`; a name that is a target already needs no asking. A board
+without a driver is known by the system's files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trt_nemotron.errors import CommandFailed, InvalidInput
 from trt_nemotron.facts.catalogue import load_target, target_names
 from trt_nemotron.facts.target import Target
 
+if TYPE_CHECKING:
+    from trt_nemotron.deploy.doctor.facts import Sign
+    from trt_nemotron.deploy.doctor.host import Host
+
 _TIMEOUT_S = 10.0
+_ANY_COMPUTER = "cpu"
+_NVIDIA_VENDOR = "0x10de"
+_PCI_DEVICES = "/sys/bus/pci/devices"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The target that a machine looks like.
+
+    Attributes:
+        target: its name; `cpu` for a computer without a board that we know.
+        evidence: by what it was told, one sentence.
+    """
+
+    target: str
+    evidence: str
 
 
 def resolve_target(name: str, ask: Callable[[], tuple[str, ...]] | None = None) -> str:
@@ -40,6 +63,71 @@ def product_names() -> tuple[str, ...]:
         )
         return tuple(line.strip() for line in shown.stdout.splitlines() if line.strip())
     return ()
+
+
+def detect_target(names: Sequence[str] | None = None, host: "Host | None" = None) -> Detection:
+    """What this machine is: by its driver, else by the signs that a board has without one.
+
+    Args:
+        names: product names of the machine's boards; without them `nvidia-smi` is asked.
+        host: the machine whose files are looked at for signs; without it this one.
+
+    Raises:
+        InvalidInput: it has boards of several targets, so one has to be named.
+    """
+    from trt_nemotron.deploy.doctor.host import LocalHost
+
+    shown = product_names() if names is None else tuple(names)
+    if shown:
+        return _by_names(shown)
+    return _by_signs(host or LocalHost()) or Detection(
+        _ANY_COMPUTER, "no board is seen: the driver shows none, and no file names one"
+    )
+
+
+def targets_named(shown: Sequence[str]) -> tuple[str, ...]:
+    """Targets with a board that drivers call by one of these names, sorted."""
+    targets = map(load_target, target_names())
+    return tuple(
+        it.name for it in targets if it.gpu and not set(it.gpu.product_names).isdisjoint(shown)
+    )
+
+
+def _by_names(shown: Sequence[str]) -> Detection:
+    found = targets_named(shown)
+    what = ", ".join(sorted(set(shown)))
+    if len(found) > 1:
+        raise InvalidInput(
+            "this machine has boards of several targets",
+            evidence=f"nvidia-smi shows {what}",
+            next_step=f"Name one with --target: {', '.join(found)}.",
+        )
+    if not found:
+        return Detection(_ANY_COMPUTER, f"nvidia-smi shows {what}, which is no target of ours")
+    return Detection(found[0], f"nvidia-smi shows {what}")
+
+
+def _by_signs(host: "Host") -> Detection | None:
+    from trt_nemotron.deploy.doctor.facts import doctor_facts
+
+    known = target_names()
+    for sign in doctor_facts().signs:
+        if sign.target in known and (where := _find_sign(sign, host)):
+            return Detection(sign.target, where)
+    return None
+
+
+def _find_sign(sign: "Sign", host: "Host") -> str:
+    """Where the sign was seen; empty when it was not."""
+    if sign.path:
+        text = (host.read(sign.path) or "").replace("\0", "")
+        return f"{sign.path} says {sign.contains}" if sign.contains in text else ""
+    for name in host.listing(_PCI_DEVICES):
+        folder = f"{_PCI_DEVICES}/{name}"
+        ids = [(host.read(f"{folder}/{which}") or "").strip() for which in ("vendor", "device")]
+        if ids == [_NVIDIA_VENDOR, sign.pci_device]:
+            return f"PCI device {name} is {_NVIDIA_VENDOR}:{sign.pci_device}, without a driver"
+    return ""
 
 
 def _choose(family: str, boards: list[Target], shown: tuple[str, ...]) -> str:

@@ -1,0 +1,1 @@
+"""The doctor: what a machine lacks for a target, with evidence and remedy, before any start."""

@@ -1,0 +1,1 @@
+"""The checks, one function each; `deploy.doctor.registry` names them."""
