@@ -261,3 +261,30 @@ def test_start_can_be_killed_and_written_to_when_dead(tmp_path: Path):
     running.write(b"lost\n")
     running.close_input()
     assert not is_alive(running.pid)
+
+
+def test_lines_are_told_as_they_come(tmp_path: Path):
+    """The program waits for what the listener does with its first line."""
+    told, flag = [], tmp_path / "flag"
+
+    def hear(line: str) -> None:
+        told.append(line)
+        if line == "go on":
+            flag.touch()
+
+    program = (
+        "import pathlib, sys, time; print('go on', flush=True)\n"
+        "while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\n"
+        "print('done', file=sys.stderr); print('unfinished', end='')"
+    )
+    said = run([sys.executable, "-c", program, str(flag)], timeout_s=60, listener=hear)
+    assert told[0] == "go on"
+    assert sorted(told[1:]) == ["done", "unfinished"]
+    assert (said.stdout, said.stderr) == ("go on\nunfinished", "done\n")
+
+
+def test_a_program_that_is_heard_may_be_too_slow_too():
+    program = "import sys, time; print('stuck', file=sys.stderr, flush=True); time.sleep(3600)"
+    with pytest.raises(CommandFailed, match="longer than 1 s") as caught:
+        run([sys.executable, "-c", program], timeout_s=1, listener=lambda _: None)
+    assert "stuck" in caught.value.evidence

@@ -12,7 +12,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ def run(
     cwd: Path | None = None,
     input: str | None = None,  # noqa: A002 - the standard library's own word for it
     expected: Collection[int] = (0,),
+    listener: Callable[[str], None] | None = None,
 ) -> Completed:
     """Run a program to its end.
 
@@ -116,6 +118,7 @@ def run(
         cwd: the folder it runs in; without it ours.
         input: text for its standard input, which is empty otherwise.
         expected: exit codes that are not a failure.
+        listener: told every line as soon as the program has written it, to either output.
 
     Raises:
         CommandFailed: not found, not startable, too slow, or an exit code that was not expected.
@@ -131,9 +134,12 @@ def run(
         stderr=subprocess.PIPE,
     ) as process:
         try:
-            stdout, stderr = process.communicate(
-                None if input is None else input.encode(), timeout=timeout_s
-            )
+            if listener is not None:
+                stdout, stderr = _overhear(process, listener, timeout_s)
+            else:
+                stdout, stderr = process.communicate(
+                    None if input is None else input.encode(), timeout=timeout_s
+                )
         except subprocess.TimeoutExpired as fault:
             _end_group(process)
             raise _failure(
@@ -230,6 +236,38 @@ def start(
         os.close(log)
     # Popen has made both, as asked: the casts only say so.
     return Running(process, cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout))
+
+
+def _overhear(
+    process: "subprocess.Popen[bytes]", listener: Callable[[str], None], timeout_s: float
+) -> tuple[bytes, bytes]:
+    """What a program says, told line by line on the way; its standard input is left alone.
+
+    Raises:
+        subprocess.TimeoutExpired: it is not done in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    pipes = [cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)]
+    said = {pipe.fileno(): bytearray() for pipe in pipes}
+    told = dict.fromkeys(said, 0)
+    waiting = set(said)
+    while waiting:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise subprocess.TimeoutExpired(
+                process.args, timeout_s, stderr=bytes(said[pipes[1].fileno()])
+            )
+        for number in select.select(waiting, [], [], left_s)[0]:
+            data = os.read(number, 65536)
+            said[number] += data
+            if not data:
+                waiting.discard(number)
+            end = said[number].rfind(b"\n") + 1 if data else len(said[number])
+            for line in said[number][told[number] : end].splitlines():
+                listener(_text(bytes(line)))
+            told[number] = max(end, told[number])
+    process.wait(max(0.0, deadline - time.monotonic()))
+    return bytes(said[pipes[0].fileno()]), bytes(said[pipes[1].fileno()])
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:

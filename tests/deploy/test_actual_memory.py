@@ -48,6 +48,15 @@ def test_repacked_copy_counts_to_the_weights():
     assert gap.gap == 0.0
 
 
+def test_cache_beyond_what_the_sequences_need_is_no_contradiction():
+    """A limit that is a share of the memory lets the pool take more; how much is an estimate."""
+    lines = (*ledger(kv_cache=1000).lines, *ledger("assumed", kv_spare=3000).lines)
+    planned = Ledger(lines=lines, memory_total_bytes=10**12)
+    (gap,) = compare_memory(planned, [buffer(5000)])
+    assert gap.planned_bytes == 4000
+    assert not gap.is_wrong
+
+
 def test_buffer_that_the_ledger_does_not_know_is_left_out():
     assert compare_memory(ledger(weights=1), [buffer(1, name="output")]) == ()
 

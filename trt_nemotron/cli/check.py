@@ -8,10 +8,12 @@ import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import deploy_options
+from trt_nemotron.cli.place_options import place_options
 from trt_nemotron.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.runtimes.protocol import Wishes
+    from trt_nemotron.deploy.serving.placing import PlaceWish
     from trt_nemotron.pipeline.order import CheckOrder
 
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--budget", help="Budget: a target that has one, or a file.  [default: the target's]")
 @click.option(
     "--profile",
-    type=click.Choice(["quick", "standard", "stress"]),
+    type=click.Choice(["quick", "standard", "stress", "sweep"]),
     default="quick",
     show_default=True,
     help="Workload of the bench.",
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds that the server may take to become ready.",
 )
+@place_options
 @json_option
 @dry_run_option
 def command(
@@ -53,6 +56,7 @@ def command(
     profile: str,
     out: Path,
     timeout: float,
+    wanted_place: "PlaceWish",
     as_json: bool,
     dry_run: bool,
 ) -> int:
@@ -83,6 +87,7 @@ def command(
         budget=find_budget(budget) if budget else default_budget(target, runtime),
         out=out,
         server_timeout_s=timeout,
+        place=wanted_place,
         profile=profile,
     )
     if dry_run:

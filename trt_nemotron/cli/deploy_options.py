@@ -119,8 +119,9 @@ _OPTIONS = (
         type=CheckpointPath(),
         default=EMBEDDED,
         show_default=True,
-        help="Folder with config.json and *.safetensors, a .gguf file, `embedded`, or, to plan "
-        "without weights, a published name such as nemotron-3-nano-4b-fp8.",
+        help="Folder with config.json and *.safetensors, a .gguf file, `embedded`, "
+        "hub:OWNER/NAME@COMMIT as `trt-nemotron fetch` left it, or, to plan without weights, a "
+        "published name such as nemotron-3-nano-4b-fp8.",
     ),
     click.option(
         "--precision",
@@ -183,6 +184,12 @@ _TRTLLM_OPTIONS = (
         help="A file of such keys, put over the plan (trtllm).",
     ),
     click.option(
+        "--observed",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="observed.json of a bundle that was started: plan with what it measured (trtllm).",
+    ),
+    click.option(
         "--experimental", is_flag=True, help="Try what is known not to be supported (trtllm)."
     ),
 )
@@ -200,6 +207,7 @@ _WISHES = {
     "slo": "slo",
     "settings": "settings",
     "override": "overrides",
+    "observed": "observed",
     "experimental": "is_experimental",
 }
 """Parameter -> field of `Wishes`."""
@@ -240,12 +248,14 @@ def _wishes(said: dict[str, Any]) -> "Wishes":
     """What the user asked for, as planning takes it."""
     from trt_nemotron.deploy.runtimes.protocol import LatencyGoal, Wishes
 
-    goals, file = said.pop("slo"), said.pop("overrides")
+    goals, file, observed = said.pop("slo"), said.pop("overrides"), said.pop("observed")
     return Wishes(
         **said,
         slo=LatencyGoal(**goals) if goals else None,
         overrides=None if file is None else _text_of(file),
         overrides_name="" if file is None else str(file),
+        observed=None if observed is None else _text_of(observed),
+        observed_name="" if observed is None else str(observed),
     )
 
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.place_options import place_options
 from trt_nemotron.cli.seconds import Seconds
 from trt_nemotron.errors import Interrupted
 
 if TYPE_CHECKING:
-    from trt_nemotron.deploy.runtimes.protocol import Launch
+    from trt_nemotron.deploy.bundle.values import Manifest
+    from trt_nemotron.deploy.runtimes.protocol import Launch, Place
+    from trt_nemotron.deploy.serving.placing import PlaceWish
     from trt_nemotron.deploy.serving.running import RunningServer
     from trt_nemotron.deploy.serving.values import Endpoint
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long it may take to become ready.",
 )
+@click.option("--verify", is_flag=True, help="Hash every file of the bundle first.")
+@place_options
 @dry_run_option
 @json_option
 def command(
@@ -46,6 +51,8 @@ def command(
     port: int,
     detach: bool,
     timeout_s: float,
+    verify: bool,
+    wanted_place: "PlaceWish",
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -56,23 +63,30 @@ def command(
     `trt-nemotron stop`, which are no failures: exit code 0. When this program is killed the server
     ends too.
 
+    TensorRT-LLM runs in its container, by digest, with the bundle read-only and nothing else of
+    this machine inside; within that image, or where trtllm-serve is installed, as a process.
+
     \b
     trt-nemotron serve build/cpu --port 8000
     trt-nemotron serve build/cpu --name demo --detach
+    trt-nemotron serve bundles/spark --engine docker --dry-run
     """
-    from trt_nemotron.deploy.bundle.reader import read_bundle
+    from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
+    from trt_nemotron.deploy.observed import record_server
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
-    from trt_nemotron.deploy.runtimes.protocol import Place
+    from trt_nemotron.deploy.serving.placing import choose_place
     from trt_nemotron.deploy.serving.server import choose_launch, start_server
 
     manifest, plan = read_bundle(bundle)
     runtime = get_runtime(manifest.runtime)
-    place = Place(port=port)
+    place = choose_place(runtime, plan, manifest, wanted_place, port=port)
     if dry_run:
-        launch, _ = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
-        _show_launch(launch, as_json)
+        launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
+        _show_launch(_dry_start(launch, place, manifest, url), wanted_place.pull, as_json)
         return
     with drawn_progress(is_quiet=as_json) as progress:
+        if verify:
+            verify_bundle(bundle, progress)
         server = start_server(
             bundle,
             manifest,
@@ -80,10 +94,13 @@ def command(
             runtime,
             name=name,
             place=place,
+            pull=wanted_place.pull,
             progress=progress,
             timeout_s=timeout_s,
         )
     with server:
+        with drawn_progress(is_quiet=as_json) as progress:
+            record_server(server, plan, manifest, runtime, progress)
         if detach:
             _show_ready(server.detach(), as_json, is_detached=True)
         else:
@@ -126,20 +143,43 @@ def _curl(endpoint: "Endpoint") -> str:
     return shlex.join(["curl", "-s", url, "-H", header, "-d", json.dumps(body)])
 
 
-def _show_launch(launch: "Launch", as_json: bool) -> None:
+def _dry_start(launch: "Launch", place: "Place", manifest: "Manifest", url: str) -> "Launch":
+    """What would be run: for a container the engine's own command. No engine is asked."""
+    from msgspec.structs import replace
+
+    from trt_nemotron.deploy.serving.container.arguments import Tags, run_arguments
+
+    if launch.container is None or not place.engine:
+        return launch
+    port = int(url.rpartition(":")[2])
+    argv = run_arguments(
+        place.engine,
+        launch,
+        launch.container,
+        Tags(f"trt-nemotron-{manifest.served_model_name}", {"name": manifest.served_model_name}),
+        port=port,
+    )
+    return replace(launch, argv=argv, environment={})
+
+
+def _show_launch(launch: "Launch", pull: str, as_json: bool) -> None:
     import shlex
 
     from trt_nemotron.command import redact, redacted_environment
 
     argv = [redact(argument, launch.environment) for argument in launch.argv]
     environment = redacted_environment(launch.environment)
+    image = launch.container.image if launch.container else ""
     if as_json:
         tree = {"argv": argv, "environment": environment, "secrets": list(launch.secret_names)}
-        print_json(tree)
+        print_json({**tree, "image": image, "pull": pull} if image else tree)
         return
+    if image:
+        click.echo(f"would have {image} here (--pull {pull}) and name it by digest", err=True)
     click.echo("would start:", err=True)
     for variable, value in environment.items():
         click.echo(f"  {variable}={shlex.quote(value)} \\", err=True)
     click.echo(f"  {shlex.join(argv)}", err=True)
     for variable in launch.secret_names:
-        click.echo(f"  with {variable} handed on from this environment", err=True)
+        how = "by a file with mode 0600" if image else "from this environment"
+        click.echo(f"  with {variable} handed on {how}", err=True)

@@ -9,7 +9,7 @@ from trt_nemotron.document import Value
 MOST_GAP = 0.02
 """Share by which an exact line of the ledger may differ from the server's own report."""
 
-_PARTS = {"weights": ("weights", "repacked_weights")}
+_PARTS = {"weights": ("weights", "repacked_weights"), "kv_cache": ("kv_cache", "kv_spare")}
 """A buffer that the server reports as one and the ledger keeps as several lines."""
 
 

@@ -19,6 +19,7 @@ _OPTIONS = {
     "slo": "--slo",
     "settings": "--set",
     "overrides": "--override",
+    "observed": "--observed",
 }
 """Wishes that not every runtime knows, and how they are said."""
 
@@ -58,8 +59,16 @@ def check_wishes(wishes: Wishes, shape: NemotronHShape, machine: Machine) -> Non
 
     Raises:
         InvalidInput: a number below one, an empty name, an option for other runtimes.
-        PlanRefused: more context than the model has, more threads than there are cores.
+        PlanRefused: more context than the model has, more threads than there are cores, a network
+            with experts.
     """
+    if shape.experts is not None:
+        raise PlanRefused(
+            "a mixture of experts cannot be served by a runtime on a processor",
+            evidence=f"{shape.expert_layers} of {len(shape.pattern)} layers are experts; what "
+            "converts and counts for these runtimes knows dense networks only",
+            next_step="Use a dense checkpoint, or a target with an accelerator.",
+        )
     refuse_foreign_wishes(wishes, PROCESSOR_WISHES, "a runtime on a processor")
     refuse_below_one("--context", wishes.context_tokens)
     refuse_below_one("--slots", wishes.slots)

@@ -28,7 +28,11 @@ def inherit(child: RuntimeRelease, parent: RuntimeRelease) -> RuntimeRelease:
         "moved": _join(parent.moved, child.moved, (), lambda it: it.old),
         "endpoints": _join(parent.endpoints, child.endpoints, (), lambda it: it.path),
         "cache_variables": _join(parent.cache_variables, child.cache_variables, (), _name),
-        "known_failures": parent.known_failures + child.known_failures,
+        "settings": _join(parent.settings, child.settings, (), _name),
+        "programs": _join(parent.programs, child.programs, (), _name),
+        "payloads": _join(parent.payloads, child.payloads, (), lambda it: it.id),
+        # The first that matches counts: what is new says more than what is common to all.
+        "known_failures": child.known_failures + parent.known_failures,
         "figures": {**parent.figures, **child.figures},
         "image": child.image or parent.image,
         "precedence": child.precedence or parent.precedence,

@@ -18,14 +18,17 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 
 from trt_nemotron import __version__
-from trt_nemotron.deploy.actual_memory import MemoryGap, compare_memory, in_words
+from trt_nemotron.deploy.actual_memory import MemoryGap, in_words
 from trt_nemotron.deploy.bundle.reader import verify_bundle
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
+from trt_nemotron.deploy.observed import record_server
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+from trt_nemotron.deploy.runtimes.protocol import Place
+from trt_nemotron.deploy.serving.placing import choose_place
 from trt_nemotron.deploy.serving.server import RunningServer, start_server
 from trt_nemotron.document import write_atomically, write_document
 from trt_nemotron.errors import (
@@ -134,35 +137,28 @@ class _Check:
         """The bundle's server; the stage ends when it is ready, the server with the block."""
         with ExitStack() as held:
             with self._stages.stage("serve") as notes:
-                server = held.enter_context(self._start(manifest, plan))
-                self._memory = self._compare_memory(plan)
+                runtime = get_runtime(plan.runtime)
+                place = choose_place(runtime, plan, manifest, self._order.place)
+                server = held.enter_context(self._start(manifest, plan, place))
+                observed = record_server(server, plan, manifest, runtime, self._audience)
+                self._memory = observed.memory
                 findings = (f"ready at {server.endpoint.url}", in_words(self._memory))
                 notes.say("; ".join(filter(None, findings)), "server.log")
             yield server
 
-    def _start(self, manifest: Manifest, plan: Plan) -> RunningServer:
+    def _start(self, manifest: Manifest, plan: Plan, place: Place) -> RunningServer:
         return start_server(
             self._out / BUNDLE,
             manifest,
             plan,
             get_runtime(plan.runtime),
+            place=place,
+            pull=self._order.place.pull,
             name=endpoint_name(manifest.target, self._out),
             progress=self._audience,
             timeout_s=self._order.server_timeout_s,
             log=self._out / "server.log",
         )
-
-    def _compare_memory(self, plan: Plan) -> tuple[MemoryGap, ...]:
-        """The ledger against the server's own log; an exact line it contradicts is a finding."""
-        log = (self._out / "server.log").read_text(errors="replace")
-        gaps = compare_memory(plan.ledger, get_runtime(plan.runtime).reported_buffers(log))
-        for gap in gaps:
-            if gap.is_wrong:
-                self._audience.note(
-                    f"memory: {gap.name} was planned as {gap.planned_bytes:,} bytes, the server "
-                    f"took {gap.reported_bytes:,}"
-                )
-        return gaps
 
     def _smoke(self, server: RunningServer, manifest: Manifest) -> SmokeReport:
         with self._stages.stage("smoke") as notes, _server_answers_for(server):

@@ -6,6 +6,7 @@ translated here.
 
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.roofline import LOWEST_PUBLISHED_SHARE
 from trt_nemotron.measure.bench.environment import describe_environment
 from trt_nemotron.measure.bench.values import Environment, Workload
 from trt_nemotron.measure.gate.values import PhysicalLimit
@@ -42,12 +43,18 @@ def plan_facts(plan: Plan) -> PlanFacts:
 
 def bundle_environment(manifest: Manifest) -> Environment:
     """The fingerprint of a measurement taken of a bundle's server on this machine."""
+    from trt_nemotron.deploy.power import NONE, power_mode
+    from trt_nemotron.facts.catalogue import load_target
+
     return describe_environment(
         target=manifest.target,
         runtime=manifest.runtime,
         release=manifest.release,
         model=manifest.served_model_name,
         configuration_sha256=manifest.configuration_sha256,
+        power_mode=power_mode(load_target(manifest.target)),
+        image=manifest.image or NONE,
+        weights_sha256=manifest.source_sha256 or NONE,
     )
 
 
@@ -57,6 +64,7 @@ def physical_limits(plan: Plan, workload: Workload) -> tuple[PhysicalLimit, ...]
     TPOT is bounded by a step of one sequence, since a server may decode fewer at once than are
     asked for; the rate by as many as are asked for. The shortest context of the work is taken.
     A roofline drawn from published facts may stand too low, so only one from the files counts.
+    One stream is expected to reach half of the least share that was published of any.
     """
     roofline = plan.roofline
     if roofline is None or roofline.basis != "files":
@@ -72,6 +80,7 @@ def physical_limits(plan: Plan, workload: Workload) -> tuple[PhysicalLimit, ...]
                 concurrency=concurrency,
                 best=roofline.point(1, tokens).least_step_ms,
                 source=f"a step moves {moved}",
+                usual_share=LOWEST_PUBLISHED_SHARE / 2 if concurrency == 1 else 0.0,
             ),
             PhysicalLimit(
                 metric="tokens_per_s",

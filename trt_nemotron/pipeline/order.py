@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.serving.placing import ANY_PLACE, PlaceWish
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.measure.gate.budget import Budget
 from trt_nemotron.measure.gate.values import Verdict
@@ -20,6 +21,7 @@ class CheckOrder:
         runtime: nothing for the target's default.
         checkpoint: nothing for the embedded one.
         suite: name or file of the smoke suite; empty chooses by the model's name.
+        place: whether the server is a process or in a container.
         out: the folder that receives everything; made where it is not there.
     """
 
@@ -34,6 +36,7 @@ class CheckOrder:
     out: Path
     server_timeout_s: float
     profile: str = ""
+    place: PlaceWish = ANY_PLACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,22 @@
 """A runtime double: it starts the server double, with whatever faults a test asks for."""
 
+import os
 import sys
 from pathlib import Path
 
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.runtimes.protocol import Launch, Place, ReportedFact
+from trt_nemotron.deploy.runtimes.protocol import (
+    Containment,
+    Launch,
+    Mount,
+    Place,
+    ReportedFact,
+)
 from trt_nemotron.facts.release import KnownFailure, RuntimeRelease
 
 SERVER = Path(__file__).with_name("server_double.py")
+PYTHON = str(Path(sys.base_prefix, "bin", "python3"))
 
 
 class RuntimeDouble:
@@ -24,6 +32,7 @@ class RuntimeDouble:
         self.secret_names: tuple[str, ...] = ()
         self.is_model_listed = True
         self.ports: list[int] = []
+        self.container_image = os.environ.get("RUNTIME_DOUBLE_IMAGE", "")
 
     def release(self) -> RuntimeRelease:
         return RuntimeRelease(
@@ -43,6 +52,8 @@ class RuntimeDouble:
 
     def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
         self.ports.append(place.port)
+        if place.engine:
+            return self._contained(bundle, place)
         server = ("-I", str(SERVER), "--marker", self.marker, "--port", str(place.port))
         return Launch(
             argv=(sys.executable, *server, *self.options),
@@ -54,10 +65,35 @@ class RuntimeDouble:
         )
 
     def image(self, plan: Plan) -> str:
-        return ""
+        return self.container_image
 
     def is_installed(self) -> bool:
-        return True
+        return not self.container_image
 
     def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
         return ()
+
+    def _contained(self, bundle: Path, place: Place) -> Launch:
+        """In an empty image that sees this machine's own Python, read-only."""
+        seen = {str(SERVER.parent), sys.base_prefix, "/usr", "/lib", "/lib64", "/etc/ssl"}
+        mounts = [Mount(source=path, target=path) for path in sorted(seen) if Path(path).exists()]
+        port = ("--host", "0.0.0.0", "--port", "8000")
+        return Launch(
+            argv=(PYTHON, "-I", str(SERVER), "--marker", self.marker, *port, *self.options),
+            environment={"FROM_THE_PLAN": "yes", "HOME": "/cache/home"},
+            phases=((r"^loading weights", "loading weights"),),
+            ready_pattern="listening",
+            secret_names=place.secret_names,
+            generate_route="/health_generate",
+            warmups=2,
+            container=Containment(
+                image=place.image or self.container_image,
+                port=8000,
+                needs_gpu=False,
+                mounts=(Mount(source=str(bundle), target="/bundle"), *mounts),
+                cache_volume=f"trt-nemotron-test-{self.marker}",
+                cache_target="/cache",
+                # Raising limits is not permitted on every CI machine; these are low enough.
+                ulimits={"nofile": "1024:1024", "nproc": "1000:1000"},
+            ),
+        )

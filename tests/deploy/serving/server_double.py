@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -19,6 +20,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--marker", required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--model", default="double")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--listen-after", type=float, default=0.0)
     parser.add_argument("--healthy-after", type=float, default=0.0)
     parser.add_argument("--crash-at-start", default="")
@@ -42,6 +44,14 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/models":
             names = [] if options.no_models else [options.model]
             self._answer(200, {"object": "list", "data": [{"id": name} for name in names]})
+        elif self.path == "/health_generate":
+            self._answer(200, {})
+        elif self.path == "/write":
+            self._answer(
+                200, {path: try_to_write(path) for path in ("/", "/bundle", "/tmp", "/cache")}
+            )
+        elif self.path == "/status":
+            self._answer(200, {"status": Path("/proc/self/status").read_text()})
         elif self.path == "/crash":
             print("fatal: CUDA error: an illegal memory access", flush=True)
             os._exit(42)
@@ -79,11 +89,19 @@ class Handler(BaseHTTPRequestHandler):
         print(format % args, flush=True)
 
 
+def try_to_write(folder: str) -> str:
+    try:
+        Path(folder, "written").write_text("x")
+    except OSError as fault:
+        return str(fault.strerror)
+    return "written"
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, options: argparse.Namespace) -> None:
-        super().__init__(("127.0.0.1", options.port), Handler)
+        super().__init__((options.host, options.port), Handler)
         self.options = options
         self.began = time.monotonic()
 

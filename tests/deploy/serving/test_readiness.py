@@ -39,6 +39,7 @@ class ScriptedServer:
         self._answers = {
             "/health": answers.get("health", [reply({})]),
             "/v1/models": answers.get("models", [reply(MODELS)]),
+            "/health_generate": answers.get("generate", [reply({})]),
             "/v1/chat/completions": answers.get("token", [reply(TOKEN)]),
         }
 
@@ -74,6 +75,8 @@ def wait(server: ScriptedServer, log: Path | None = None, **facts: Any) -> tuple
         phases=facts.pop("phases", ()),
         ready_pattern=facts.pop("ready_pattern", ""),
         is_model_listed=facts.pop("is_model_listed", True),
+        generate_route=facts.pop("generate_route", ""),
+        warmups=facts.pop("warmups", 0),
     )
     phases = Phases()
     question = Question(launch, facts.pop("url", URL), "m", timeout_s=10.0)
@@ -212,3 +215,35 @@ json_values = st.recursive(
 def test_no_answer_however_odd_breaks_the_reader(tree: object):
     assert all(isinstance(name, str) for name in _model_names(tree))
     assert _has_token(tree) in {True, False}
+
+
+def test_a_server_with_a_probe_that_generates_is_asked_by_it_first():
+    server = ScriptedServer(generate=[NO_CONNECTION, NOT_YET, reply({})])
+    wait(server, generate_route="/health_generate")
+    assert server.asked == ["/health", "/v1/models", *3 * ["/health_generate"],
+                            "/v1/chat/completions"]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_that_probe_is_asked_for_a_token_all_the_same(status: int):
+    server = ScriptedServer(generate=[reply({}, status)])
+    assert wait(server, generate_route="/health_generate")[0] == URL
+
+
+def test_a_probe_that_fails_is_a_server_that_is_not_ready():
+    server = ScriptedServer(generate=[reply({"error": "CUDA"}, 500)])
+    with pytest.raises(NotReady, match="own probe fails: /health_generate: HTTP 500"):
+        wait(server, generate_route="/health_generate")
+
+
+def test_a_server_is_warmed_up_before_it_counts_as_ready():
+    server = ScriptedServer()
+    _, phases = wait(server, warmups=3)
+    assert server.asked.count("/v1/chat/completions") == 4
+    assert phases[-1] == "warming up (3 of 3)"
+
+
+def test_a_warm_up_that_fails_is_no_readiness():
+    server = ScriptedServer(token=[reply(TOKEN), reply(TOKEN), reply({}, 500)])
+    with pytest.raises(NotReady, match="HTTP 500"):
+        wait(server, warmups=3)

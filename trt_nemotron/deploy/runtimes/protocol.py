@@ -45,6 +45,8 @@ class Wishes(Value, frozen=True, kw_only=True):
         settings: `key.key=value` each, put over what is planned.
         overrides: text of a configuration file that is put over what is planned.
         overrides_name: its name, for messages.
+        observed: text of what a start showed (`deploy.observed`), to plan with measured figures.
+        observed_name: its file's name, for messages.
         is_experimental: whether what is known to be unsupported may be tried.
     """
 
@@ -61,23 +63,27 @@ class Wishes(Value, frozen=True, kw_only=True):
     settings: tuple[str, ...] = ()
     overrides: str | None = None
     overrides_name: str = ""
+    observed: str | None = None
+    observed_name: str = ""
     is_experimental: bool = False
 
 
 class Place(Value, frozen=True, kw_only=True):
-    """Where a server is to run and to listen.
+    """Where a server is to run and to listen; always on the loopback interface.
 
     Attributes:
         port: on this machine; 0 leaves the choice to the server, where it can choose.
-        host: the address on this machine at which it can be reached.
         engine: the container engine to run it with; empty for a process.
-        image: a container image in place of the release's own; empty for that one.
+        image: a container image in place of the bundle's or the release's own; empty for that one.
+        is_host_network: whether a container uses this machine's network instead of its own.
+        secret_names: variables of our own environment that the server gets too.
     """
 
     port: int = 0
-    host: str = LOOPBACK
     engine: EngineName | Literal[""] = ""
     image: str = ""
+    is_host_network: bool = False
+    secret_names: tuple[str, ...] = ()
 
 
 class Mount(Value, frozen=True, kw_only=True):
@@ -91,13 +97,12 @@ class Mount(Value, frozen=True, kw_only=True):
 class Containment(Value, frozen=True, kw_only=True):
     """The container around a server: what an engine is told beside the server's own command.
 
-    What is the same for every server (no capabilities, no new privileges, labels, an init process,
-    publishing) is the engine's business (`deploy.serving.container`) and not said here.
+    What is the same for every server (no capabilities, no new privileges, a read-only root, labels,
+    an init process) is the engine's business (`deploy.serving.container`) and not said here.
 
     Attributes:
         image: `name:tag` or `name@sha256:...`.
-        platform: `linux/amd64` or `linux/arm64`; empty for this machine's own.
-        port: where the server listens inside.
+        port: where the server listens inside; with the host's network, on this machine.
         needs_gpu: whether all of this machine's GPUs are handed in.
         mounts: what is seen inside.
         cache_volume, cache_target: a named volume of the engine for compiled artefacts, and where
@@ -109,8 +114,8 @@ class Containment(Value, frozen=True, kw_only=True):
 
     image: str
     port: int
-    platform: str = ""
     needs_gpu: bool = True
+    is_host_network: bool = False
     mounts: tuple[Mount, ...] = ()
     cache_volume: str = ""
     cache_target: str = ""
@@ -124,7 +129,8 @@ class Launch(Value, frozen=True, kw_only=True):
 
     Attributes:
         argv: the program and its arguments, never a shell string; no secret is in it.
-        environment: variables to add to a minimal environment.
+        environment: variables of the server. A process has ours besides, but for MPI's and those
+            that look like secrets; a container has these alone.
         ready_pattern: a regular expression that the log shows once the server listens; its group
             `url`, where it has one, is the address (for servers that choose their own port).
         phases: (regular expression, phase text) in the order in which the log shows them.
@@ -134,6 +140,7 @@ class Launch(Value, frozen=True, kw_only=True):
             serve` lists nothing.
         generate_route: a path that answers 200 once a token was generated; empty for none.
         warmups: requests whose answers are thrown away before the server counts as ready.
+        folders: made before it starts, where they are not there.
         container: the container that `argv` and `environment` are meant for; `None` for a process.
     """
 
@@ -145,6 +152,7 @@ class Launch(Value, frozen=True, kw_only=True):
     is_model_listed: bool = True
     generate_route: str = ""
     warmups: int = 0
+    folders: tuple[str, ...] = ()
     container: Containment | None = None
 
 

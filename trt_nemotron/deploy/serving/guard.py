@@ -2,7 +2,8 @@
 
 The tool starts it with pipes to its standard input and output and talks to it in lines of JSON:
 
-    orders   {"do": "start", "argv", "environment", "tether", "log", "grace_s", "path", "document"}
+    orders   {"do": "start", "argv", "environment", "tether", "log", "grace_s", "path", "document",
+              "after": what to run once the server has ended, "temporary": a file to remove then}
              {"do": "record", "document"}    replace the endpoint's document
              {"do": "release"}               the server may outlive the tool from now on
     events   {"event": "started", "pid"}  {"event": "recorded"}  {"event": "released"}
@@ -13,6 +14,9 @@ SIGKILL, and the guard terminates the server and removes the document. SIGTERM a
 at any time. When the server ends by itself the guard ends what it left running and says so in the
 document. The guard is the only writer of the document as long as it lives, which is why it needs
 no lock.
+
+A server in a container is held through the engine's client, which passes signals on and ends with
+it; should the client be killed, `after` is what ends the container.
 
 The kernel kills the server when the guard is killed (see `tether.py`). On Linux the guard also
 adopts processes whose parent in the server has ended, and so finds those that left the server's
@@ -35,6 +39,7 @@ from typing import Any
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.02
 _KILL_WAIT_S = 10.0
+_CLEAN_UP_S = 20.0
 _LIFELINE = 0
 _EVENTS = 1
 
@@ -53,6 +58,9 @@ class Guard:
         self._grace_s = 0.0
         self._path = ""
         self._document: dict[str, Any] = {}
+        self._after: list[str] = []
+        self._environment: dict[str, str] = {}
+        self._temporary = ""
 
     def run(self) -> None:
         """Obey orders until the server or the reason to hold it has ended."""
@@ -101,6 +109,9 @@ class Guard:
     def _start(self, order: dict[str, Any]) -> None:
         self._grace_s = order["grace_s"]
         self._path = order["path"]
+        self._after = order["after"]
+        self._environment = order["environment"]
+        self._temporary = order["temporary"]
         self._record(order["document"])
         tether = [sys.executable, "-I", "-S", order["tether"], str(os.getpid())]
         writing = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -122,6 +133,7 @@ class Guard:
     def _finish_crashed(self) -> None:
         code = self._exit_code
         self._end_group()
+        self._clean_up()
         reason = _how_it_ended(code)
         self._record({**self._document, "state": "crashed", "exit_code": code, "reason": reason})
         self._say("crashed", code=code, reason=reason)
@@ -129,6 +141,7 @@ class Guard:
     def _finish_stopped(self) -> None:
         if self._server:
             self._end_group()
+            self._clean_up()
             self._forget()
         self._say("stopped", code=self._exit_code)
 
@@ -153,6 +166,26 @@ class Guard:
         while self._is_anything_left() and time.monotonic() < deadline:
             self._signal_group(signal.SIGKILL)
             _signal_children(signal.SIGKILL, set())
+            self._wait(_POLL_S)
+
+    def _clean_up(self) -> None:
+        """A container is no child of ours: its engine is told to end it. Secrets go with it."""
+        if self._temporary:
+            with suppress(OSError):
+                os.unlink(self._temporary)  # noqa: PTH108 - as above
+        if self._after:
+            with suppress(OSError):
+                self._run_after()
+
+    def _run_after(self) -> None:
+        silence = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+        cleaner = os.posix_spawnp(
+            self._after[0], self._after, self._environment, file_actions=silence, setpgroup=0
+        )
+        deadline = time.monotonic() + _CLEAN_UP_S
+        while os.waitpid(cleaner, os.WNOHANG)[0] == 0:
+            if time.monotonic() > deadline:
+                os.kill(cleaner, signal.SIGKILL)
             self._wait(_POLL_S)
 
     def _is_anything_left(self) -> bool:

@@ -69,8 +69,20 @@ class Lifeline:
         document: Endpoint,
         path: Path,
         grace_s: float,
+        after: Sequence[str] = (),
+        temporary: Path | None = None,
     ) -> None:
-        """Have the document written to `path` and the server started; the guard says `started`."""
+        """Have the document written to `path` and the server started; the guard says `started`.
+
+        Args:
+            argv: the server.
+            environment: its environment.
+            document: its record.
+            path: where that is kept.
+            grace_s: seconds it has to end by itself.
+            after: program and arguments to run once it has ended.
+            temporary: a file to remove then.
+        """
         self._order(
             do="start",
             argv=list(argv),
@@ -80,6 +92,8 @@ class Lifeline:
             grace_s=grace_s,
             path=str(path),
             document=to_tree(document),
+            after=list(after),
+            temporary=str(temporary or ""),
         )
 
     def order_record(self, document: Endpoint) -> None:

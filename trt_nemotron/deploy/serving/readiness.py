@@ -1,8 +1,9 @@
 """Readiness: a server is ready when it has generated a token, not when its port is open.
 
-Four gates, in this order: its own log says that it listens, `/health` says so, `/v1/models` names
-the model, and a chat completion brings a real token. The log comes first because whoever answers on
-a port need not be ours. Each is shown as a phase. The end of the server is
+Gates, in this order: its own log says that it listens, `/health` says so, `/v1/models` names the
+model, the runtime's own route that generates says so where it has one, and a chat completion brings
+a real token; then warm-up requests, where the runtime needs them. The log comes first because
+whoever answers on a port need not be ours. Each is shown as a phase. The end of the server is
 noticed at every turn, and its log is read along for the runtime's own phases.
 """
 
@@ -82,10 +83,15 @@ class Readiness:
         Raises:
             NotReady: it has ended, answers wrongly, or the time is over.
         """
+        launch = self._question.launch
         self._pass("starting the server", self._listens)
         self._pass("waiting until it has loaded", self._is_healthy)
         self._pass("asking which model it serves", self._names_model)
+        if launch.generate_route:
+            self._pass(f"asking {launch.generate_route}", self._generates)
         self._pass("waiting for a first token", self._gives_token)
+        for number in range(1, launch.warmups + 1):
+            self._pass(f"warming up ({number} of {launch.warmups})", self._gives_token)
         # Whoever answered was ours only if ours still runs: else another has its port.
         if ended := self._server.pause(0.0):
             raise NotReady(f"{ended} before it was ready")
@@ -130,6 +136,18 @@ class Readiness:
                 f"the server at {self._url} serves {', '.join(names)}, not {self._question.model}"
             )
         return bool(names)
+
+    def _generates(self) -> bool:
+        """Whether the server's own probe got a token; servers without it are asked for one anyway.
+
+        It takes as long as a first token does, which may wait for compilation.
+        """
+        self._read_log()
+        route = self._question.launch.generate_route
+        reply = self._ask(route, timeout_s=max(0.1, self._remaining_s()))
+        if reply.status not in {0, 200, 404, 405, *_BUSY}:
+            raise NotReady(f"the server's own probe fails: {route}: {reply.summary()}")
+        return reply.status in {200, 404, 405}
 
     def _gives_token(self) -> bool:
         self._read_log()

@@ -11,11 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trt_nemotron.deploy.serving.processes import find_process, resident_bytes, sweep
+from trt_nemotron.command import run
+from trt_nemotron.deploy.serving.container.looking import container_pid
+from trt_nemotron.deploy.serving.processes import find_process, resident_bytes
+from trt_nemotron.deploy.serving.remains import end_remains
 from trt_nemotron.deploy.serving.values import Endpoint, EndpointStatus
 from trt_nemotron.document import read_document, write_document
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
+
+if TYPE_CHECKING:
+    import psutil
 
 STATE_VARIABLE = "TRT_NEMOTRON_STATE_DIR"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -126,7 +133,7 @@ class Registry:
         endpoint = self.read(name)  # what the guard wrote last, before it ended
         if endpoint is None or endpoint.state not in {"starting", "ready"}:
             return endpoint
-        sweep(endpoint.instance)
+        end_remains(endpoint)
         if endpoint.state == "starting":  # whoever waited for it was told, or was killed as well
             self.document_path(name).unlink(missing_ok=True)
             return None
@@ -191,8 +198,21 @@ def observe(endpoint: Endpoint, now: float | None = None) -> EndpointStatus:
     return EndpointStatus(
         endpoint=endpoint,
         uptime_s=max(0.0, (time.time() if now is None else now) - endpoint.server_started),
-        rss_bytes=resident_bytes(process),
+        rss_bytes=resident_bytes(_first_process(endpoint) or process),
     )
+
+
+def _first_process(endpoint: Endpoint) -> "psutil.Process | None":
+    """Of a server in a container: the process on record is only the engine's client."""
+    import psutil
+
+    if not endpoint.engine:
+        return None
+    pid = container_pid(endpoint.engine, endpoint.container, run)
+    try:
+        return psutil.Process(pid) if pid else None
+    except psutil.NoSuchProcess:
+        return None
 
 
 def list_endpoints(folder: Path | None = None) -> tuple[EndpointStatus, ...]:

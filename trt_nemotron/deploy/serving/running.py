@@ -7,8 +7,8 @@ from types import TracebackType
 from trt_nemotron.command import redact
 from trt_nemotron.deploy.serving.lifeline import EventKind, GuardEvent, Lifeline
 from trt_nemotron.deploy.serving.log import explain, read_tail
-from trt_nemotron.deploy.serving.processes import sweep
 from trt_nemotron.deploy.serving.registry import Registry
+from trt_nemotron.deploy.serving.remains import end_remains
 from trt_nemotron.deploy.serving.values import Endpoint
 from trt_nemotron.errors import ServerFailed
 from trt_nemotron.facts.release import KnownFailure
@@ -16,15 +16,19 @@ from trt_nemotron.facts.release import KnownFailure
 GRACE_S = 10.0
 """Seconds a server has to end by itself before it is killed."""
 
-GUARD_MARGIN_S = 15.0
-"""Seconds a guard may take beyond that: it waits up to 10 s for what it has killed."""
+GUARD_MARGIN_S = 35.0
+"""Seconds a guard may take beyond that: 10 for what it has killed, 20 for a container engine."""
 
 _GUARD_ANSWER_S = 30.0
 _TAIL_LINES = 15
 
 
 class RunningServer:
-    """A server that this process holds until it is stopped or detached."""
+    """A server that this process holds until it is stopped or detached.
+
+    Attributes:
+        phases: of its start, as its `Launch` has them.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class RunningServer:
         *,
         grace_s: float,
         known_failures: Iterable[KnownFailure] = (),
+        phases: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._endpoint = endpoint
         self._lifeline = lifeline
@@ -41,6 +46,7 @@ class RunningServer:
         self._grace_s = grace_s
         self._known_failures = tuple(known_failures)
         self._is_held = True
+        self.phases = phases
 
     @property
     def endpoint(self) -> Endpoint:
@@ -101,7 +107,7 @@ class RunningServer:
         finally:
             if not is_ended:
                 self._lifeline.kill()
-            sweep(self._endpoint.instance)
+            end_remains(self._endpoint)
             self._registry.forget(self._endpoint.name, self._endpoint.instance)
 
     def detach(self) -> Endpoint:

@@ -13,24 +13,35 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
+import psutil
 from msgspec.structs import replace
 
-from trt_nemotron.command import scrubbed_environment
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.runtimes.protocol import LOOPBACK, Launch, Place, Runtime
+from trt_nemotron.deploy.runtimes.protocol import (
+    LOOPBACK,
+    Containment,
+    EngineName,
+    Launch,
+    Place,
+    Runtime,
+)
+from trt_nemotron.deploy.serving.container.engine import find_engine
+from trt_nemotron.deploy.serving.container.image import PullPolicy, ensure_image
+from trt_nemotron.deploy.serving.container.secrets import check_secrets, write_secrets
+from trt_nemotron.deploy.serving.free_memory import check_free_memory
 from trt_nemotron.deploy.serving.lifeline import Lifeline
 from trt_nemotron.deploy.serving.log import LogReader
 from trt_nemotron.deploy.serving.ports import free_port, require_free
-from trt_nemotron.deploy.serving.processes import (
-    INSTANCE_VARIABLE,
-    creation_time,
-)
+from trt_nemotron.deploy.serving.processes import creation_time
 from trt_nemotron.deploy.serving.readiness import NotReady, Question, Readiness, tells_address
 from trt_nemotron.deploy.serving.registry import Registry
 from trt_nemotron.deploy.serving.running import GRACE_S, GUARD_MARGIN_S, RunningServer
+from trt_nemotron.deploy.serving.starting import Start, container_start, process_start
 from trt_nemotron.deploy.serving.transport import Transport, send
 from trt_nemotron.deploy.serving.values import Endpoint
+from trt_nemotron.errors import InvalidInput
+from trt_nemotron.facts.catalogue import load_release, load_target
 from trt_nemotron.facts.release import KnownFailure
 from trt_nemotron.progress import SILENT, Progress
 
@@ -73,6 +84,7 @@ def start_server(
     *,
     name: str = "",
     place: Place = ANYWHERE,
+    pull: PullPolicy = "missing",
     progress: Progress = SILENT,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     registry: Registry | None = None,
@@ -89,6 +101,7 @@ def start_server(
         runtime: the runtime it was built for.
         name: the endpoint's name on this machine; without it the model's.
         place: where it runs and listens; without it a process at a free port.
+        pull: whether a container's image may or must be pulled.
         progress: told of the phases.
         timeout_s: seconds it may take to become ready.
         registry: where the endpoint is kept on record; without it the user's own.
@@ -97,11 +110,13 @@ def start_server(
         transport: how the server is asked.
 
     Raises:
-        EnvironmentUnfit: the port or the name is taken, or no state can be kept.
-        InvalidInput: `name` may not name an endpoint.
+        EnvironmentUnfit: the port or the name is taken, no state can be kept, too little memory is
+            free on a board that shares it, or there is no engine or no image for a container.
+        InvalidInput: `name` may not name an endpoint, or a secret is not set.
         ServerFailed: it did not become ready; nothing of it is left then but its log.
     """
     require_free(place.port)
+    check_secrets(place.secret_names)
     registry = registry or Registry()
     launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
     name = name or default_name(manifest)
@@ -118,8 +133,23 @@ def start_server(
         started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         instance=secrets.token_hex(16),
     )
-    failures = runtime.release().known_failures
-    server, pid = _start_held(endpoint, launch, registry, grace_s, failures)
+    check_free_memory(plan, load_target(plan.target), psutil.virtual_memory())
+    for folder in launch.folders:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    start = process_start(endpoint, launch)
+    if launch.container is not None and place.engine:
+        container = _pinned(launch.container, place.engine, pull, progress)
+        start = container_start(
+            endpoint,
+            launch,
+            container,
+            place.engine,
+            port=int(url.rpartition(":")[2]),
+            folder=registry.folder,
+            manifest=manifest,
+        )
+    failures = _known_failures(plan, runtime)
+    server, pid = _start_held(start, registry, grace_s, failures, launch.phases)
     question = Question(launch, url, manifest.served_model_name, timeout_s)
     readiness = Readiness(
         question,
@@ -139,27 +169,43 @@ def start_server(
     except BaseException:
         server.stop()
         raise
+    finally:
+        if start.secrets is not None:  # the engine has read it, or never will
+            start.secrets.unlink(missing_ok=True)
     return server
 
 
+def _pinned(
+    containment: Containment, name: EngineName, pull: PullPolicy, progress: Progress
+) -> Containment:
+    """The container with its image here, and named by digest."""
+    image = ensure_image(find_engine(name), containment.image, policy=pull, progress=progress)
+    if not image.digest:
+        progress.note(f"{image.reference} is in no registry: run by its id {image.pinned[:19]}")
+    return replace(containment, image=image.pinned)
+
+
+def _known_failures(plan: Plan, runtime: Runtime) -> tuple[KnownFailure, ...]:
+    """Of the plan's own release, where there is a file of it; of the newest one otherwise."""
+    try:
+        return load_release(plan.runtime, plan.release).known_failures
+    except InvalidInput:
+        return runtime.release().known_failures
+
+
 def _start_held(
-    endpoint: Endpoint,
-    launch: Launch,
+    start: Start,
     registry: Registry,
     grace_s: float,
     known_failures: Iterable[KnownFailure],
+    phases: tuple[tuple[str, str], ...],
 ) -> tuple[RunningServer, int]:
     """Take the name, start guard and server, and put them on record; all or nothing.
 
     Returns:
         The server and its process id, which is not on record yet.
     """
-    added = {
-        "PYTHONUNBUFFERED": "1",  # its log is read while it starts
-        **launch.environment,
-        INSTANCE_VARIABLE: endpoint.instance,
-    }
-    environment = scrubbed_environment(added, named=launch.secret_names)
+    endpoint = start.endpoint
     with registry.claimed(endpoint.name):
         _make_log(Path(endpoint.log))
         lifeline = Lifeline.to_new_guard(folder=registry.folder, log=Path(endpoint.log))
@@ -169,15 +215,24 @@ def _start_held(
             guard_started=creation_time(lifeline.guard_pid),
         )
         server = RunningServer(
-            held, lifeline, registry, grace_s=grace_s, known_failures=known_failures
+            held,
+            lifeline,
+            registry,
+            grace_s=grace_s,
+            known_failures=known_failures,
+            phases=phases,
         )
         try:
+            if start.secrets is not None:
+                write_secrets(start.secrets, start.secret_names)
             lifeline.order_start(
-                launch.argv,
-                environment,
+                start.argv,
+                start.environment,
                 document=held,
                 path=registry.document_path(held.name),
                 grace_s=grace_s,
+                after=start.after,
+                temporary=start.secrets,
             )
             event = server.expect("started")
         except BaseException:

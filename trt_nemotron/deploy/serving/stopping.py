@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from trt_nemotron.deploy.serving.processes import find_process, sweep
+from trt_nemotron.deploy.serving.processes import find_process
 from trt_nemotron.deploy.serving.registry import Registry, is_guarded
+from trt_nemotron.deploy.serving.remains import end_remains
 from trt_nemotron.deploy.serving.running import GRACE_S, GUARD_MARGIN_S
 from trt_nemotron.deploy.serving.values import Endpoint
 from trt_nemotron.errors import InvalidInput
@@ -26,7 +27,7 @@ def stop_endpoint(name: str, *, registry: Registry | None = None) -> Endpoint:
     registry = registry or Registry()
     endpoint = require_endpoint(name, registry.endpoints())
     _end_guard(endpoint)
-    sweep(endpoint.instance)
+    end_remains(endpoint)
     registry.forget(name, endpoint.instance)
     return replace(endpoint, state="stopped")
 

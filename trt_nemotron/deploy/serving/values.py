@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from trt_nemotron.deploy.runtimes.protocol import EngineName
 from trt_nemotron.document import Document, Value
 
 EndpointState = Literal["starting", "ready", "stopped", "crashed"]
@@ -23,6 +24,8 @@ class Endpoint(Document, frozen=True, kw_only=True):
         instance: a random word in the environment of the server and of all it started, by which
             they are known again for certain.
         reason: why a crashed server crashed, one sentence.
+        engine, container: the engine and the name of its container, for a server in one.
+        image: the image that runs there, by its digest.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/endpoint/1"
@@ -42,6 +45,9 @@ class Endpoint(Document, frozen=True, kw_only=True):
     started_at: str = ""
     instance: str = ""
     reason: str = ""
+    engine: EngineName | Literal[""] = ""
+    container: str = ""
+    image: str = ""
 
 
 class EndpointStatus(Value, frozen=True, kw_only=True):

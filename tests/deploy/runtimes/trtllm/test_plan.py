@@ -154,8 +154,11 @@ def test_telemetry_is_off_where_the_flag_is_sure_and_by_variable_where_it_is_lik
         assert ("TRTLLM_NO_USAGE_STATS" in names) is is_variable
 
 
-def test_cards_recipe_is_reproduced_as_it_stands(make_plan: MakePlan):
-    made = make_plan(profile="card")
+@pytest.mark.parametrize("target", ["h100-sxm", "h100-pcie", "h100-nvl", "spark"])
+def test_cards_recipe_is_reproduced_as_it_stands(make_plan: MakePlan, target: str):
+    made = make_plan(target, profile="card")
+    assert made.release == "1.3.0rc6"
+    assert made.served_model_name == "NVIDIA-Nemotron-3-Nano-4B-BF16"
     assert yaml.safe_load(server_file(made)) == {
         "kv_cache_config": {"dtype": "auto", "enable_block_reuse": False},
         "cuda_graph_config": {"max_batch_size": 32, "enable_padding": True},
@@ -166,8 +169,21 @@ def test_cards_recipe_is_reproduced_as_it_stands(make_plan: MakePlan):
         "c.yaml", "--max_batch_size", "32",
     )  # fmt: skip
     told = " ".join(made.warnings)
-    for word in ("0.0.0.0", "float32", "chunked prefill", "overlap", "parsers", "max_seq_len"):
+    for word in ("0.0.0.0", "8123", "HF_TOKEN", "float32", "chunked prefill", "overlap",
+                 "parsers", "max_seq_len", "CUTLASS", "0.9 of free"):  # fmt: skip
         assert word in told
+
+
+@pytest.mark.parametrize("target", ["h100-sxm", "spark"])
+def test_card_s_variables_are_caches_and_the_switch_off_the_network(
+    make_plan: MakePlan, target: str
+):
+    """The card sets MODEL and HF_TOKEN only; nothing is added that changes how it runs."""
+    names = {it.name for it in make_plan(target, profile="card").choices if it.name.isupper()}
+    offline = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "TRTLLM_NO_USAGE_STATS"}
+    assert all("CACHE" in name or "EXTENSIONS" in name or "WORKSPACE" in name
+               for name in names - offline)  # fmt: skip
+    assert names >= offline - {"TRTLLM_NO_USAGE_STATS"}
 
 
 def test_cards_state_is_counted_in_the_models_own_type(make_plan: MakePlan):
@@ -263,3 +279,31 @@ def test_wishes_that_cannot_be_meant_are_refused(make_plan: MakePlan, wishes: di
 def test_precision_of_the_files_may_be_said(make_plan: MakePlan):
     assert make_plan(form="fp8", precision="fp8").precision == "fp8"
     assert make_plan(form="bf16", precision="as-is").precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("target", "setting", "word"),
+    [
+        ("spark", "kv_cache_config.host_cache_size=1073741824", "share their memory"),
+        ("h100-sxm", "kv_cache_config.enable_block_reuse=true", "refuses block reuse"),
+        ("h100-sxm", "cuda_graph_config.max_batch_size=64", "max_batch_size"),
+        ("h100-sxm", "backend=tensorrt", "never had this architecture"),
+    ],
+)
+def test_what_the_server_would_refuse_late_is_refused_here(
+    make_plan: MakePlan, target: str, setting: str, word: str
+):
+    with pytest.raises(InvalidInput) as caught:
+        make_plan(target, settings=(setting,))
+    assert word in str(caught.value)
+
+
+def test_a_fraction_as_vllm_has_it_is_warned_of(make_plan: MakePlan):
+    made = make_plan(settings=("kv_cache_config.free_gpu_memory_fraction=0.87",))
+    assert any("vLLM" in warning for warning in made.warnings)
+
+
+@pytest.mark.parametrize("profile", ["latency", "balanced", "throughput", "card"])
+def test_every_server_is_kept_off_the_network(make_plan: MakePlan, profile: str):
+    values = {choice.name: choice.value for choice in make_plan(profile=profile).choices}
+    assert values["HF_HUB_OFFLINE"] == values["TRANSFORMERS_OFFLINE"] == "1"

@@ -83,17 +83,62 @@ def test_server_is_started_with_the_bundles_own_file(build: Build, server_on_pat
     assert str(out / "model/config.yaml") in launch.argv
     cache = Path(launch.environment["TRITON_CACHE_DIR"])
     assert cache.is_absolute()
-    assert f"h100-sxm-1.3.0rc6-{manifest.configuration_sha256[:12]}" in cache.parts
+    key = f"trtllm-h100-sxm-sm90-1.3.0rc6-{manifest.configuration_sha256[:12]}"
+    assert key in cache.parts
+    assert [Path(folder).name for folder in launch.folders] == [key]
+    assert launch.container is None
 
 
-def test_without_the_server_it_says_what_is_not_there_yet(
+def test_in_a_container_it_sees_the_bundle_and_a_volume_of_its_own(build: Build):
+    out, manifest, plan = build(served_model_name="mine")
+    place = Place(port=8123, engine="docker", secret_names=("HF_TOKEN",))
+    launch = get_runtime("trtllm").launch(out, manifest, plan, place)
+    container = launch.container
+    assert container is not None
+    assert launch.argv[:6] == (
+        "trtllm-serve", "/bundle/model/mine", "--host", "0.0.0.0", "--port", "8000",
+    )  # fmt: skip
+    assert "/bundle/model/config.yaml" in launch.argv
+    assert str(out) not in " ".join((*launch.argv, *launch.environment.values()))
+    assert container.image == "nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc6"
+    assert [(it.source, it.target, it.is_writable) for it in container.mounts] == [
+        (str(out), "/bundle", False)
+    ]
+    assert container.cache_volume == (
+        f"trt-nemotron-trtllm-h100-sxm-sm90-1.3.0rc6-{manifest.configuration_sha256[:12]}"
+    )
+    places = [it for name, it in launch.environment.items() if "CACHE" in name or name == "HOME"]
+    assert all(it.startswith(f"{container.cache_target}/") for it in places)
+    assert (container.ipc, dict(container.ulimits)) == (
+        "host", {"memlock": "-1", "stack": "67108864"},
+    )  # fmt: skip
+    assert launch.secret_names == ("HF_TOKEN",)
+
+
+def test_on_the_hosts_network_it_listens_on_loopback_only(build: Build):
+    place = Place(port=8123, engine="podman", is_host_network=True)
+    launch = get_runtime("trtllm").launch(*build(), place)
+    assert launch.argv[2:6] == ("--host", "127.0.0.1", "--port", "8123")
+
+
+def test_a_pinned_image_goes_before_the_releases_and_one_that_is_named_before_both(build: Build):
+    out, manifest, plan = build()
+    pinned = msgspec.structs.replace(manifest, image="a/b@sha256:1")
+    for image, expected in (("", "a/b@sha256:1"), ("c/d:2", "c/d:2")):
+        place = Place(engine="docker", image=image)
+        launch = get_runtime("trtllm").launch(out, pinned, plan, place)
+        assert launch.container is not None
+        assert launch.container.image == expected
+
+
+def test_without_the_server_it_says_where_it_can_be_started(
     build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     out, manifest, plan = build()
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(EnvironmentUnfit, match="not on PATH") as fault:
         get_runtime("trtllm").launch(out, manifest, plan, Place(port=8123))
-    assert "container itself is not there yet" in fault.value.evidence
+    assert "--engine docker" in fault.value.next_step
     assert "nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc6" in fault.value.next_step
 
 

@@ -24,10 +24,22 @@ _RECIPE: tuple[tuple[str, int | bool | str], ...] = (
 )
 
 WARNINGS = (
-    "The card listens on all interfaces (--host 0.0.0.0); here the server is kept on loopback.",
+    (
+        "The card starts a container on the host's network and listens on all interfaces (--host "
+        "0.0.0.0 --port 8123); here the server is kept on loopback, at the port that you choose."
+    ),
+    (
+        "The card hands over HF_TOKEN and loads from the hub; here the weights lie in the bundle, "
+        "and beside the card's settings stand only folders for caches and the switch that keeps "
+        "the server off the network."
+    ),
     (
         "The card leaves max_seq_len to the model, 262,144 tokens: 32 sequences of that length "
         "would take 128 GiB of KV cache in BF16. Set it: --profile balanced."
+    ),
+    (
+        "The card leaves the pool at the server's 0.9 of free memory; an H100 ran out of memory "
+        "once it took 75 % (https://github.com/NVIDIA/TensorRT-LLM/pull/14063)."
     ),
     (
         "The card leaves chunked prefill off and max_num_tokens at 8,192: a longer prompt does not "
@@ -37,7 +49,11 @@ WARNINGS = (
         "The card disables the overlap scheduler, which hides the host's work behind the device's; "
         "worth a comparison."
     ),
-    "The card names no parsers: thinking and tool calls stay in the text.",
+    "The card names the CUTLASS backend for experts, of which the model has none: no effect.",
+    (
+        "For TensorRT-LLM the card names no parsers: thinking and tool calls stay in the text "
+        "(for vLLM it names nano_v3 and qwen3_coder)."
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 from trt_nemotron.deploy.choices import ASKED_FOR
 from trt_nemotron.deploy.runtimes.protocol import Wishes
-from trt_nemotron.deploy.runtimes.trtllm.profiles import Profile
+from trt_nemotron.deploy.runtimes.trtllm.profiles import CARD, Profile
 from trt_nemotron.deploy.runtimes.trtllm.settings import Settings
 from trt_nemotron.deploy.runtimes.trtllm.situation import Situation
 from trt_nemotron.deploy.runtimes.trtllm.sizing import Fitting
@@ -150,8 +150,8 @@ def _put_limit(settings: Settings, at: Situation, fitting: Fitting) -> None:
         )
 
 
-def put_engine(settings: Settings) -> None:
-    """Schedulers, backends and parsers."""
+def put_engine(settings: Settings, experts: int) -> None:
+    """Schedulers, backends and parsers, for a model with so many expert layers."""
     settings.put(
         "disable_overlap_scheduler",
         value=False,
@@ -168,8 +168,10 @@ def put_engine(settings: Settings) -> None:
     settings.put(
         "moe_config.backend",
         "AUTO",
-        "Without effect: the model has no expert layers.",
-        source="shape of the 4B: 21 Mamba-2, 17 MLP and 4 attention layers",
+        f"The server chooses for this board; the model has {experts} expert layers."
+        if experts
+        else "Without effect: the model has no expert layers.",
+        source="layers of the checkpoint's config.json",
     )
     settings.put(
         "enable_autotuner",
@@ -206,8 +208,11 @@ def put_safe_flags(settings: Settings, served_name: str) -> None:
         )
 
 
-def put_variables(settings: Settings, at: Situation) -> None:
-    """Where compiled artefacts are kept, and what keeps the server off the network."""
+def put_variables(settings: Settings, at: Situation, profile: Profile) -> None:
+    """Where compiled artefacts are kept, and what keeps the server off the network.
+
+    What would change how the model card's recipe runs is left out of it.
+    """
     for cache in at.release.cache_variables:
         if cache.status == "unverified":
             continue
@@ -225,7 +230,7 @@ def put_variables(settings: Settings, at: Situation) -> None:
             "Nothing is sent from a device without being asked.",
             "https://github.com/NVIDIA/TensorRT-LLM/pull/12384",
         )
-    if at.gpu.is_memory_unified:
+    if at.gpu.is_memory_unified and profile.name != CARD:
         settings.put_variable(
             "PYTORCH_ALLOC_CONF",
             "expandable_segments:True",

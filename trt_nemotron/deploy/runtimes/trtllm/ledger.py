@@ -1,8 +1,9 @@
 """What `trtllm-serve` takes in memory for a NemotronH model, in bytes.
 
 Exact: weights, states with the release's dummy slot, and the KV cache that the sequences can use.
-Assumed, until a start-up has been measured: workspace, graphs, autotuner and, on a board that
-shares memory with the host, the server's processes and the page cache.
+Assumed, until a start-up has been measured (`measured`): workspace and graphs. Assumed for good:
+autotuner and, on a board that shares memory with the host, the server's processes and the page
+cache.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from trt_nemotron.deploy.memory import conv_state_line, reserve_line, ssm_state_line, weights_line
 from trt_nemotron.deploy.plan import Ledger, LedgerLine
+from trt_nemotron.deploy.runtimes.trtllm.measured import Measured
 from trt_nemotron.deploy.runtimes.trtllm.situation import Situation
 from trt_nemotron.facts.configuration.rules import generated_sizes
 
@@ -137,11 +139,19 @@ def _spare_line(size_bytes: int) -> LedgerLine:
 
 def _workspace(at: Situation, sizes: Sizes) -> LedgerLine:
     """Activations of one step: the widest layer, the scan's chunk states, logits of the batch."""
+    measured = at.measured
+    if measured is not None and measured.workspace_bytes and _is_measured_step(measured, sizes):
+        return LedgerLine(
+            name="workspace",
+            size_bytes=measured.workspace_bytes,
+            formula=f"what a start took for a step of {sizes.step_tokens:,} tokens",
+            status="measured",
+        )
     shape = at.shape
     projection = shape.mamba_inner_size + shape.conv_channels + shape.mamba_heads
     mamba = 2 * projection + shape.conv_channels + 2 * shape.mamba_inner_size
     attention = 2 * (shape.attention_heads + 2 * shape.kv_heads) * shape.head_dim
-    row = 3 * shape.hidden_size + max(mamba, attention, 2 * shape.intermediate_size)
+    row = 3 * shape.hidden_size + max(mamba, attention, 2 * shape.widest_mlp)
     chunks = math.ceil(sizes.step_tokens / (shape.chunk_size or 256))
     states = chunks * shape.mamba_inner_size * shape.ssm_state_size * 4
     logits = _LOGIT_COPIES * sizes.batch * shape.vocab_size * _LOGIT_BYTES
@@ -154,7 +164,21 @@ def _workspace(at: Situation, sizes: Sizes) -> LedgerLine:
     )
 
 
+def _is_measured_step(measured: Measured, sizes: Sizes) -> bool:
+    """A step is as large as its tokens; the logits of a smaller batch are fewer."""
+    return measured.step_tokens == sizes.step_tokens and measured.batch >= sizes.batch
+
+
 def _graphs(at: Situation, sizes: Sizes) -> LedgerLine:
+    measured = at.measured
+    if measured is not None and measured.outside_bytes and measured.graphs == len(sizes.graphs):
+        return LedgerLine(
+            name="cuda_graphs",
+            size_bytes=measured.outside_bytes,
+            formula=f"what a start took outside of PyTorch: context, libraries and "
+            f"{measured.graphs} graphs",
+            status="measured",
+        )
     each = at.figure("graph_bytes")
     return LedgerLine(
         name="cuda_graphs",

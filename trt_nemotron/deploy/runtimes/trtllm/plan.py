@@ -1,5 +1,6 @@
 """Plan for `trtllm-serve`: every setting chosen, checked against the release, with its reason."""
 
+from dataclasses import replace
 from functools import partial
 
 from trt_nemotron.deploy.checkpoint.embedded import EMBEDDED_NAME
@@ -18,6 +19,7 @@ from trt_nemotron.deploy.runtimes.trtllm.checking import check_settings
 from trt_nemotron.deploy.runtimes.trtllm.given import read_given
 from trt_nemotron.deploy.runtimes.trtllm.goals import check_goal, judge_batch, largest_batch
 from trt_nemotron.deploy.runtimes.trtllm.ledger import Caps, Sizes, graph_sizes, ledger
+from trt_nemotron.deploy.runtimes.trtllm.measured import read_measured
 from trt_nemotron.deploy.runtimes.trtllm.profiles import CARD, Profile, find_profile
 from trt_nemotron.deploy.runtimes.trtllm.settings import Settings
 from trt_nemotron.deploy.runtimes.trtllm.situation import Situation
@@ -31,7 +33,7 @@ from trt_nemotron.facts.target import Target
 
 KNOWN_WISHES = frozenset(
     {"precision", "release", "profile", "max_concurrency", "max_seq_len", "slo", "settings",
-     "overrides"}
+     "overrides", "observed"}
 )  # fmt: skip
 _INSTEAD = {"context_tokens": "Say --max-seq-len.", "slots": "Say --max-concurrency."}
 _PRECISIONS = {"F8_E4M3": "fp8"}
@@ -57,7 +59,10 @@ def plan(target: Target, checkpoint: Checkpoint, wishes: Wishes, release: Runtim
     if profile.name == CARD:
         card.refuse_changes(wishes)
     settings = Settings(release, read_given(wishes, release))
-    at = _situation(target, checkpoint, release, settings, profile)
+    at = replace(
+        _situation(target, checkpoint, release, settings, profile),
+        measured=read_measured(wishes, target, checkpoint.shape, release),
+    )
     warnings = list(judge_standing(at, wishes))
     context = _expected_context(settings, wishes, at)
     roofline = _roofline(at)
@@ -234,6 +239,6 @@ def _put_all(
     else:
         choosing.put_sizes(settings, at, fitting, profile, wishes)
         choosing.put_cache(settings, at, fitting)
-        choosing.put_engine(settings)
+        choosing.put_engine(settings, at.shape.expert_layers)
         choosing.put_flags(settings, served_name)
-    choosing.put_variables(settings, at)
+    choosing.put_variables(settings, at, profile)

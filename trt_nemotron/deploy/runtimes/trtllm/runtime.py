@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from trt_nemotron.deploy.bundle.placing import bytes_to_place, place_checkpoint
-from trt_nemotron.deploy.bundle.values import MODEL_FOLDER, Manifest
+from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
@@ -20,7 +20,7 @@ from trt_nemotron.deploy.runtimes.protocol import (
     ReportedFact,
     Wishes,
 )
-from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
+from trt_nemotron.errors import InvalidInput
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import RuntimeName, Target
 from trt_nemotron.progress import Progress
@@ -88,52 +88,41 @@ class TrtLlm:
         _write(model_folder / ENVIRONMENT_NAME, environment_text(plan, CONTAINER_CACHE))
         return name
 
-    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
-        """`trtllm-serve` in a process of its own, where it is installed.
-
-        Raises:
-            EnvironmentUnfit: it is not on PATH.
-        """
-        from trt_nemotron.deploy.runtimes.trtllm.render import (
-            PROGRAM,
-            environment,
-            server_arguments,
-        )
-
-        program = shutil.which(PROGRAM)
-        if program is None:
-            raise EnvironmentUnfit(
-                f"{PROGRAM} is not on PATH",
-                evidence="this version starts it inside TensorRT-LLM's container or environment "
-                "only; starting the container itself is not there yet",
-                next_step=f"Run this inside {self._image(plan)}, or type the command that heads "
-                f" {bundle / MODEL_FOLDER / CONFIG_NAME}.",
-            )
-        weights = bundle.absolute() / manifest.model_path
-        config = bundle.absolute() / MODEL_FOLDER / CONFIG_NAME
-        arguments = server_arguments(plan, model=str(weights), config=str(config), port=place.port)
-        return Launch(
-            argv=(program, *arguments[1:]),
-            environment=environment(plan, str(_cache_folder(plan, manifest))),
-        )
-
-    def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
-        """None: what its log says of memory is not read yet."""
-        return ()
-
-    def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
-        """None yet."""
-        return ()
-
     def image(self, plan: Plan) -> str:
-        """The image of the plan's release."""
-        return self._image(plan)
+        """NVIDIA's image of the plan's release, by its tag."""
+        from trt_nemotron.facts.catalogue import load_release
+
+        return load_release(self.name, plan.release).image
 
     def is_installed(self) -> bool:
-        """Whether `trtllm-serve` is on PATH."""
+        """Whether `trtllm-serve` is on PATH, as it is inside NVIDIA's image."""
         from trt_nemotron.deploy.runtimes.trtllm.render import PROGRAM
 
         return shutil.which(PROGRAM) is not None
+
+    def launch(self, bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> Launch:
+        """`trtllm-serve` in a container, or as a process where it is installed.
+
+        Raises:
+            EnvironmentUnfit: a process is asked for and it is not on PATH.
+        """
+        from trt_nemotron.deploy.runtimes.trtllm import starting
+
+        if place.engine:
+            return starting.in_container(bundle, manifest, plan, place, self.image(plan))
+        return starting.as_process(bundle, manifest, plan, place, self.image(plan))
+
+    def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
+        """Weights, KV cache and states, as the start-up log gives them."""
+        from trt_nemotron.deploy.runtimes.trtllm.log import reported_buffers
+
+        return reported_buffers(log)
+
+    def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
+        """Tokens, slots, graphs and what else the start-up log tells."""
+        from trt_nemotron.deploy.runtimes.trtllm.log import reported_facts
+
+        return reported_facts(log)
 
     def _release_for(self, target: Target, wishes: Wishes) -> RuntimeRelease:
         from trt_nemotron.deploy.runtimes.trtllm.card import CARD_RELEASE
@@ -144,24 +133,10 @@ class TrtLlm:
         name = wishes.release or (CARD_RELEASE if wishes.profile == CARD else advised)
         return load_release(self.name, name) if name else self.release()
 
-    def _image(self, plan: Plan) -> str:
-        from trt_nemotron.facts.catalogue import load_release
-
-        return load_release(self.name, plan.release).image
-
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o644)
-
-
-def _cache_folder(plan: Plan, manifest: Manifest) -> Path:
-    """Compiled artefacts, apart by board, release and configuration: stale ones load in silence."""
-    from platformdirs import user_cache_path
-
-    key = f"{plan.target}-{plan.release}-{manifest.configuration_sha256[:12]}"
-    folder: Path = user_cache_path("trt-nemotron") / "trtllm" / key
-    return folder
 
 
 RUNTIME = TrtLlm()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
+from trt_nemotron.deploy.runtimes.trtllm.measured import Measured
 from trt_nemotron.deploy.shape import NemotronHShape, round_up
 from trt_nemotron.errors import PlanRefused
 from trt_nemotron.facts.contract import HybridRules
@@ -27,6 +28,7 @@ class Situation:
     Attributes:
         kv_dtype: of the KV cache, as the file will say it.
         state_dtype: of the recurrent states, as the file will say it.
+        measured: what an earlier start measured; nothing before one was given.
     """
 
     target: Target
@@ -34,6 +36,7 @@ class Situation:
     release: RuntimeRelease
     kv_dtype: str
     state_dtype: str
+    measured: Measured | None = None
 
     @property
     def gpu(self) -> Gpu:
@@ -103,8 +106,8 @@ class Situation:
 
     @property
     def read_weight_bytes(self) -> int:
-        """Weights that a decode step reads."""
-        return self.checkpoint.weight_bytes - self.checkpoint.embedding_bytes
+        """Weights that a decode step reads at least."""
+        return self.checkpoint.least_read_bytes
 
     @property
     def are_states_pooled(self) -> bool:

@@ -18,10 +18,7 @@ from trt_nemotron.deploy.runtimes.trtllm.ledger import (
 from trt_nemotron.deploy.runtimes.trtllm.situation import BLOCK_TOKENS, Situation
 from trt_nemotron.deploy.sizing import DEFAULT_CONTEXT, LEAST_CONTEXT
 from trt_nemotron.errors import PlanRefused
-
-LARGEST_FRACTION_PERCENT = 70
-"""Of a board's own free memory: an H100 ran out of it once the pool took 75 %,
-https://github.com/NVIDIA/TensorRT-LLM/pull/14063."""
+from trt_nemotron.facts.configuration.rules import LARGEST_FRACTION_PERCENT
 
 _FRACTION_STEP_PERCENT = 5
 _MARGIN_PERCENT = 110

@@ -98,6 +98,12 @@ def _of_checkpoint(at: Situation) -> tuple[str, ...]:
         warnings.append(
             "That TensorRT-LLM serves this model's NVFP4 checkpoint on this board is not confirmed."
         )
+    if at.shape.experts is not None:
+        warnings.append(
+            f"A token visits {at.shape.experts.per_token} of {at.shape.experts.routed} experts, "
+            "and the roofline counts no more: a larger batch reads more of them. What is known of "
+            "releases was gathered for the dense 4B."
+        )
     is_low = checkpoint.quantization in {"F8_E4M3", "NVFP4"}
     if is_low and not checkpoint.stated_quantization:
         warnings.append(

@@ -1,0 +1,61 @@
+"""Free memory before a start, on boards where device and host share it."""
+
+from dataclasses import dataclass
+
+import pytest
+from msgspec.structs import replace
+
+from trt_nemotron.deploy.plan import Ledger, LedgerLine, Plan, PlannedCheckpoint
+from trt_nemotron.deploy.serving.free_memory import check_free_memory
+from trt_nemotron.deploy.shape import NemotronHShape
+from trt_nemotron.errors import EnvironmentUnfit
+from trt_nemotron.facts.catalogue import load_target
+
+GIB = 2**30
+
+
+@dataclass
+class Memory:
+    total: int
+    available: int
+
+
+def line(name: str, size_gib: int) -> LedgerLine:
+    return LedgerLine(name=name, size_bytes=size_gib * GIB, formula="", status="exact")
+
+
+SHAPE = NemotronHShape(
+    pattern="M-*", hidden_size=8, intermediate_size=16, vocab_size=32, attention_heads=2,
+    kv_heads=1, head_dim=4, mamba_heads=2, mamba_head_dim=4, ssm_groups=1, ssm_state_size=4,
+    conv_kernel=4, chunk_size=8, max_position_embeddings=128,
+)  # fmt: skip
+PLAN = Plan(
+    target="spark", runtime="trtllm", release="1.3.0rc14", precision="bf16", served_model_name="m",
+    choices=(),
+    ledger=Ledger(
+        lines=(line("weights", 8), line("kv_cache", 12), line("reserve", 8)),
+        memory_total_bytes=120 * GIB,
+    ),
+    checkpoint=PlannedCheckpoint(
+        name="m", format="safetensors", quantization="BF16", parameters=1, weight_bytes=2,
+        shape=SHAPE,
+    ),
+)  # fmt: skip
+
+
+def test_what_the_plan_takes_but_for_the_reserve_has_to_be_free():
+    spark = load_target("spark")
+    check_free_memory(PLAN, spark, Memory(120 * GIB, 20 * GIB))
+    with pytest.raises(EnvironmentUnfit, match="not enough free memory") as caught:
+        check_free_memory(PLAN, spark, Memory(120 * GIB, 20 * GIB - 1))
+    assert "the plan takes 20.0 GiB, 20.0 GiB of 120.0 GiB" in caught.value.evidence
+
+
+@pytest.mark.parametrize("target", ["h100-sxm", "cpu"])
+def test_a_memory_of_its_own_is_not_looked_at(target: str):
+    plan = replace(PLAN, target=target)
+    check_free_memory(plan, load_target(target), Memory(120 * GIB, 0))
+
+
+def test_a_machine_that_is_not_the_board_is_not_judged_by_its_plan():
+    check_free_memory(PLAN, load_target("spark"), Memory(24 * GIB, 1 * GIB))
