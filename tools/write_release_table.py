@@ -4,17 +4,14 @@ python tools/write_release_table.py            # write the page
 python tools/write_release_table.py --check    # exit 1 when it is not current
 """
 
-import argparse
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-from trt_nemotron.document import write_atomically
+from generated_page import keep_page, linked
+
 from trt_nemotron.facts.catalogue import load_release, release_names
 from trt_nemotron.facts.release import RuntimeRelease
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "trtllm-releases.md"
 RUNTIME = "trtllm"
 INTRO = """\
 # TensorRT-LLM by release
@@ -41,20 +38,6 @@ GRAPH_SIZES = {
 Cell = Callable[[RuntimeRelease], str]
 
 
-def main() -> int:
-    """Write the page, or say that it is stale."""
-    parser = argparse.ArgumentParser(description="The table of TensorRT-LLM releases.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
-    is_check = parser.parse_args().check
-    text = page().encode()
-    if PAGE.is_file() and PAGE.read_bytes() == text:
-        return 0
-    if not is_check:
-        write_atomically(PAGE, text)
-    sys.stdout.write(f"{'stale' if is_check else 'wrote'}: docs/{PAGE.name}\n")
-    return 1 if is_check else 0
-
-
 def page() -> str:
     """The whole page."""
     releases = [load_release(RUNTIME, name) for name in release_names(RUNTIME)]
@@ -63,7 +46,7 @@ def page() -> str:
     for release in releases:
         exactness = release.exactness
         if exactness is not None:
-            parts += [f"- **{release.release}** ({exactness.value}). {_linked(exactness.evidence)}"]
+            parts += [f"- **{release.release}** ({exactness.value}). {linked(exactness.evidence)}"]
     return "\n".join(parts) + "\n"
 
 
@@ -154,10 +137,5 @@ def _defects(releases: Sequence[RuntimeRelease]) -> Iterator[str]:
             yield f"| {what} | {where} | {boards} | {defect.answer} |"
 
 
-def _linked(text: str) -> str:
-    """Bare addresses as links, so that Markdown shows them."""
-    return re.sub(r"(?<![(<])(https://[^\s)]+)", r"<\1>", text)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep_page("trtllm-releases.md", page, "The table of TensorRT-LLM releases."))

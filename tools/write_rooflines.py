@@ -4,21 +4,19 @@ python tools/write_rooflines.py            # write the page
 python tools/write_rooflines.py --check    # exit 1 when it is not current
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+
+from generated_page import keep_page, linked
 
 from trt_nemotron.deploy.checkpoint.known_model import known_checkpoint
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.roofline import LOWEST_PUBLISHED_SHARE, Roofline
-from trt_nemotron.document import write_atomically
 from trt_nemotron.facts.catalogue import load_model, load_target, target_names
 from trt_nemotron.facts.figure import Figure
 from trt_nemotron.facts.model import PublishedMeasurement
 from trt_nemotron.facts.target import Target
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "rooflines.md"
 MODEL = "nemotron-3-nano-4b"
 FORMS = ("BF16", "FP8", "NVFP4")
 CONTEXT = 2048
@@ -33,7 +31,8 @@ step reads and writes (`trt_nemotron/deploy/roofline.py`):
 
     step >= (weights + batch x (2 x state + context x KV)) / bandwidth
 
-Weights are all but the token embeddings, of which a step gathers single rows. A sequence's state is
+Weights are all but the token embeddings, of which a step gathers single rows; of routed experts
+(the 4B has none) the share that one token visits, the least a batch reads. A sequence's state is
 read and written: 83.8 MB with a float32 scan state, 42.5 MB with a 16-bit one. A plan carries its
 own roofline, and a measurement above it is a broken measurement.
 
@@ -54,20 +53,6 @@ expects of a step when it is asked to keep a latency.
 | device | engine | weights | sequences | context | measured | at most | share |
 |---|---|---|---|---|---|---|---|
 """
-
-
-def main() -> int:
-    """Write the page, or say that it is stale."""
-    parser = argparse.ArgumentParser(description="The page of rooflines.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
-    is_check = parser.parse_args().check
-    text = page().encode()
-    if PAGE.is_file() and PAGE.read_bytes() == text:
-        return 0
-    if not is_check:
-        write_atomically(PAGE, text)
-    sys.stdout.write(f"{'stale' if is_check else 'wrote'}: docs/{PAGE.name}\n")
-    return 1 if is_check else 0
 
 
 def page() -> str:
@@ -113,7 +98,7 @@ def _roofline(checkpoint: Checkpoint, bandwidth: Figure) -> Roofline:
     shape = checkpoint.shape
     return Roofline(
         bandwidth_gb_s=float(bandwidth.value),
-        weight_bytes=checkpoint.weight_bytes - checkpoint.embedding_bytes,
+        weight_bytes=checkpoint.least_read_bytes,
         state_bytes=shape.ssm_elements_per_slot * 4 + shape.conv_elements_per_slot * 2,
         kv_token_bytes=shape.kv_elements_per_token * (1 if checkpoint.kv_cache == "fp8" else 2),
     )
@@ -169,8 +154,8 @@ def _sources() -> Iterator[str]:
     for measurement in load_model(MODEL).measurements:
         told.setdefault(f"{measurement.device}, {measurement.engine}", measurement.source)
     for name, source in told.items():
-        yield f"- {name}: {f'<{source}>' if source.startswith('http') else source}"
+        yield f"- {name}: {linked(source)}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(keep_page("rooflines.md", page, "The page of rooflines."))

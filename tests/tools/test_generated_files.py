@@ -18,6 +18,7 @@ FACTS = {"targets": "target", "models": "model", "runtimes": "runtime-release"}
         "write_schemas.py",
         "write_release_table.py",
         "write_rooflines.py",
+        "write_shapes.py",
         "write_configs.py",
     ],
 )

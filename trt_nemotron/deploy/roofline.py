@@ -6,8 +6,14 @@ recurrent state and reads its KV cache:
     step >= (weights + batch x (2 x state + context x KV)) / bandwidth
 
 The token embeddings are not read whole: a step gathers one row for each sequence, which is left
-out. Everything left out (rows, activations, logits, launches) only adds time, so the floor stays a
-floor. Caches could beat it where the weights fit into one; see `LEAST_WEIGHT_BYTES`.
+out. Of a mixture of experts a step reads at least those that one token visits, so of the routed
+weights their share is counted, whatever the batch:
+
+    weights = all - embeddings - routed x (1 - visited / experts)
+
+A batch visits more of them, up to all. Everything left out (rows, activations, logits, launches)
+only adds time, so the floor stays a floor. Caches could beat it where the weights fit into one; see
+`LEAST_WEIGHT_BYTES`.
 """
 
 from collections.abc import Sequence
@@ -104,7 +110,7 @@ def draw_roofline(
 
     Args:
         gpu: the board.
-        weight_bytes: weights that a step reads: all but the token embeddings.
+        weight_bytes: weights that a step reads at least (`Checkpoint.least_read_bytes`).
         state_bytes: recurrent state of one sequence.
         kv_token_bytes: KV cache of one token over all attention layers.
         concurrencies: where to draw points.

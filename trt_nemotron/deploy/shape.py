@@ -1,8 +1,11 @@
 """The shape of a NemotronH network, and every byte that follows from it.
 
-The model is a hybrid: a layer is Mamba-2 (`M`), MLP (`-`) or attention (`*`). Only attention
-layers have a KV cache that grows with the context; each Mamba layer holds a state of fixed size per
-sequence. Tools that multiply the KV cache by all layers are wrong tenfold for this family.
+The model is a hybrid: a layer is Mamba-2 (`M`), MLP (`-`), attention (`*`) or, in larger members of
+the family, a mixture of experts (`E`). Only attention layers have a KV cache that grows with the
+context; each Mamba layer holds a state of fixed size per sequence. Tools that multiply the KV cache
+by all layers are wrong tenfold for this family.
+
+Layers: https://github.com/huggingface/transformers/tree/main/src/transformers/models/nemotron_h
 """
 
 import math
@@ -15,16 +18,43 @@ from trt_nemotron.document import Value
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
-class NemotronHShape(Value, frozen=True, kw_only=True):
-    """Dimensions of a dense NemotronH network, as its `config.json` gives them.
+class ExpertsShape(Value, frozen=True, kw_only=True):
+    """Dimensions of a mixture-of-experts layer: many small MLPs, of which a token visits a few.
+
+    An expert is an MLP of two matrices, without a gate. One more, the shared expert, sees every
+    token. Where there is a latent size, the routed experts work in that width, and two matrices
+    lead there and back.
 
     Attributes:
-        pattern: one letter a layer: `M` Mamba-2, `-` MLP, `*` attention.
-        chunk_size: of the reference scan; `None` where the format does not say (GGUF). No byte
-            follows from it.
+        routed: experts to choose from.
+        per_token: of these, how many a token visits.
+        size: width of a routed expert.
+        shared_size: width of the shared expert.
+        latent_size: width in which routed experts read and write; `None` for the model's own.
     """
 
-    pattern: Annotated[str, msgspec.Meta(pattern=r"^[M*-]+$")]
+    routed: Positive
+    per_token: Positive
+    size: Positive
+    shared_size: Positive
+    latent_size: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_token > self.routed:
+            raise ValueError(f"a token visits {self.per_token} of {self.routed} experts")
+
+
+class NemotronHShape(Value, frozen=True, kw_only=True):
+    """Dimensions of a NemotronH network, as its `config.json` gives them.
+
+    Attributes:
+        pattern: one letter a layer: `M` Mamba-2, `-` MLP, `*` attention, `E` mixture of experts.
+        chunk_size: of the reference scan; `None` where the format does not say (GGUF). No byte
+            follows from it.
+        experts: of the layers `E`; `None` where there are none.
+    """
+
+    pattern: Annotated[str, msgspec.Meta(pattern=r"^[M*E-]+$")]
     hidden_size: Positive
     intermediate_size: Positive
     vocab_size: Positive
@@ -39,6 +69,11 @@ class NemotronHShape(Value, frozen=True, kw_only=True):
     chunk_size: Positive | None = None
     max_position_embeddings: Positive
     is_embedding_tied: bool = False
+    experts: ExpertsShape | None = None
+
+    def __post_init__(self) -> None:
+        if ("E" in self.pattern) != (self.experts is not None):
+            raise ValueError("layers E and the dimensions of experts go together")
 
     @property
     def mamba_layers(self) -> int:
@@ -49,6 +84,11 @@ class NemotronHShape(Value, frozen=True, kw_only=True):
     def mlp_layers(self) -> int:
         """Number of MLP layers."""
         return self.pattern.count("-")
+
+    @property
+    def expert_layers(self) -> int:
+        """Number of mixture-of-experts layers."""
+        return self.pattern.count("E")
 
     @property
     def attention_layers(self) -> int:
@@ -82,15 +122,51 @@ class NemotronHShape(Value, frozen=True, kw_only=True):
 
     @property
     def parameters(self) -> int:
-        """Number of parameters, counted layer by layer."""
+        """Number of parameters, counted layer by layer.
+
+        The router's correction bias is stored and is no parameter: one number for each expert.
+        """
         per_layer = {
             "M": self._mamba_layer_parameters,
             "-": 2 * self.hidden_size * self.intermediate_size,
             "*": self._attention_layer_parameters,
+            "E": self._expert_layer_parameters,
         }
         layers = sum(per_layer[kind] + self.hidden_size for kind in self.pattern)
         embeddings = self.vocab_size * self.hidden_size * (1 if self.is_embedding_tied else 2)
         return layers + embeddings + self.hidden_size
+
+    @property
+    def active_parameters(self) -> int:
+        """Parameters that one token meets: of the routed experts only those that it visits."""
+        if self.experts is None:
+            return self.parameters
+        idle = self.experts.routed - self.experts.per_token
+        return self.parameters - self.expert_layers * idle * self._routed_expert_parameters
+
+    @property
+    def widest_mlp(self) -> int:
+        """Width of the widest feed-forward layer, as one token meets it."""
+        dense = self.intermediate_size if self.mlp_layers else 0
+        experts = self.experts
+        if experts is None:
+            return dense
+        return max(dense, experts.per_token * experts.size + experts.shared_size)
+
+    @property
+    def _routed_expert_parameters(self) -> int:
+        experts = self.experts
+        return 2 * experts.size * (experts.latent_size or self.hidden_size) if experts else 0
+
+    @property
+    def _expert_layer_parameters(self) -> int:
+        experts, hidden = self.experts, self.hidden_size
+        if experts is None:
+            return 0
+        router = experts.routed * hidden
+        routed = experts.routed * self._routed_expert_parameters
+        shared = 2 * hidden * experts.shared_size
+        return router + routed + shared + 2 * hidden * (experts.latent_size or 0)
 
     @property
     def _mamba_layer_parameters(self) -> int:

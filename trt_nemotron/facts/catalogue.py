@@ -4,6 +4,7 @@ Adding one is adding a file; no code lists them.
 """
 
 import difflib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -102,7 +103,16 @@ def _load(folder: Path, name: str, kind: type[DocumentT], *, noun: str) -> Docum
     known = _names(folder)
     if name not in known:
         raise _unknown(noun, name, known)
-    return read_document(folder / f"{name}.yaml", kind)
+    path = folder / f"{name}.yaml"
+    status = path.stat()
+    document: DocumentT = _read(path, kind, status.st_mtime_ns, status.st_size)
+    return document
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, kind: type[DocumentT], mtime_ns: int, size_bytes: int) -> DocumentT:
+    """Read once in a process, as long as the file stays as it is: parsing it costs milliseconds."""
+    return read_document(path, kind)
 
 
 def _unknown(noun: str, name: str, known: Sequence[str]) -> InvalidInput:

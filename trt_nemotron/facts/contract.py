@@ -111,3 +111,27 @@ class HybridRules(Value, frozen=True, kw_only=True):
     manager_v2: Literal["absent", "opt-in", "default"]
     spare_slots: int
     source: str
+
+
+class Payload(Value, frozen=True, kw_only=True):
+    """The native part of a package for one platform; it is matched exactly, or not at all.
+
+    Attributes:
+        architecture: of the processor.
+        probe: what is read to know the platform: `l4t`, `device-model`, `os-release`, `driveos`.
+        probe_values: what must be read there; for `device-model`, part of it.
+        sms: compute capabilities without their dot.
+        cuda, tensorrt: libraries that it is linked to.
+        prefill_head_dims: head sizes of Mamba for which it has a fast prefill kernel with a state
+            of 128; others take a serial one.
+    """
+
+    id: str
+    architecture: Literal["x86_64", "aarch64"]
+    probe: Literal["l4t", "device-model", "os-release", "driveos"]
+    probe_values: tuple[str, ...]
+    sms: tuple[int, ...]
+    cuda: str
+    tensorrt: str
+    prefill_head_dims: tuple[int, ...] = ()
+    source: str

@@ -12,6 +12,7 @@ from trt_nemotron.facts.contract import (
     HybridRules,
     MovedKey,
     Parsers,
+    Payload,
     Precedence,
 )
 from trt_nemotron.facts.figure import Figure
@@ -66,6 +67,28 @@ class Flag(Setting, frozen=True, kw_only=True):
     is_repeatable: bool = False
 
 
+class Program(Value, frozen=True, kw_only=True):
+    """A program of the release other than its server.
+
+    Attributes:
+        name: as it is installed.
+        also: how else it is called, in words: `trtedge build`; empty when it is not.
+        about: what it does, one sentence.
+    """
+
+    name: str
+    also: str = ""
+    about: str
+    flags: tuple[Flag, ...] = ()
+
+    def flag(self, name: str) -> Flag:
+        """The flag called `name`; `KeyError` when the program has none."""
+        for flag in self.flags:
+            if flag.name == name:
+                return flag
+        raise KeyError(name)
+
+
 class Defect(Value, frozen=True, kw_only=True):
     """Something a release is known to do wrong, whom it hits, and what we do about it.
 
@@ -109,6 +132,8 @@ class RuntimeRelease(Document, frozen=True, kw_only=True):
         removed_keys, removed_flags, removed_defects: what `extends` had and this one has not.
         moved: keys that people still write and this release does not take.
         image: the container's name without its digest, which is resolved on the day of use.
+        programs: what the release installs beside its server.
+        payloads: native parts by platform, where a package holds more than one.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/runtime-release/1"
@@ -136,10 +161,26 @@ class RuntimeRelease(Document, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
     parsers: Parsers | None = None
     cache_variables: tuple[CacheVariable, ...] = ()
+    programs: tuple[Program, ...] = ()
+    payloads: tuple[Payload, ...] = ()
 
     def setting(self, name: str) -> Setting:
         """The knob called `name`; `KeyError` when the release has none."""
         for setting in self.settings:
             if setting.name == name:
                 return setting
+        raise KeyError(name)
+
+    def flag(self, name: str) -> Flag:
+        """The server's flag called `name`; `KeyError` when the release has none."""
+        for flag in self.flags:
+            if flag.name == name:
+                return flag
+        raise KeyError(name)
+
+    def program(self, name: str) -> Program:
+        """The program called `name`; `KeyError` when the release has none."""
+        for program in self.programs:
+            if program.name == name:
+                return program
         raise KeyError(name)

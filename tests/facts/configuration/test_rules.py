@@ -119,3 +119,26 @@ def test_every_finding_names_a_fix(check, wrong_cases, check_case):
             assert finding.fix
             assert finding.message
             assert finding.place
+
+
+@pytest.mark.parametrize(
+    ("fraction", "target", "expected"),
+    [
+        (0.7, None, []),
+        (0.87, None, ["large-fraction"]),
+        (0.87, "spark", ["fraction-on-unified-memory"]),
+    ],
+)
+def test_fractions_as_vllm_has_them_are_told(
+    check, fraction: float, target: str | None, expected: list[str]
+):
+    text = QUIET.replace("}", f", free_gpu_memory_fraction: {fraction}}}")
+    findings = [
+        it for it in check(text, "1.3.0rc14", target=target) if not it.rule.startswith("defect:")
+    ]
+    assert rules_of(findings) == expected
+    assert all("vLLM" in it.message for it in findings if it.rule == "large-fraction")
+
+
+def test_the_architecture_s_only_backend_is_demanded(check):
+    assert "backend" in rules_of(check(f"{QUIET}backend: tensorrt\n", "1.3.0rc14"))

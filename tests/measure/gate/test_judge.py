@@ -324,7 +324,9 @@ def test_a_run_is_compared_with_its_baseline(
     [
         ("environment", "processor", "Another"), ("environment", "release", "9.9"),
         ("environment", "configuration_sha256", "00"), ("environment", "python", "3.13.0"),
-        ("environment", "cores", 64), ("environment", "client_version", "0.2.0"),
+        ("environment", "cores", 64), ("environment", "power_mode", "15W"),
+        ("environment", "image", "sha256:ab"), ("environment", "weights_sha256", "cd" * 32),
+        ("environment", "client_version", "0.2.0"),
         ("workload", "input_tokens", 512), ("workload", "is_thinking_enabled", True),
         ("client", "clock", "user_read"),
     ],

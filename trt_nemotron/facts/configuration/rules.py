@@ -11,6 +11,10 @@ GRAPH = "cuda_graph_config."
 STATE_DTYPE = f"{KV}mamba_ssm_cache_dtype"
 SNAPSHOTS = f"{KV}mamba_state_config."
 
+LARGEST_FRACTION_PERCENT = 70
+"""Of a board's own free memory: an H100 ran out of it once the pool took 75 %,
+https://github.com/NVIDIA/TensorRT-LLM/pull/14063."""
+
 Rule = Callable[[Picture], Iterator[Finding]]
 
 
@@ -180,7 +184,9 @@ def caps_of_memory(at: Picture) -> Iterator[Finding]:
     fraction = f"{KV}free_gpu_memory_fraction"
     caps = [key for key in (f"{KV}max_gpu_total_bytes", f"{KV}max_tokens") if at.get(key)]
     source = "https://nvidia.github.io/TensorRT-LLM/llm-api/reference/KvCacheConfig.html"
-    if at.has(fraction) and caps:
+    if not caps:
+        yield from _large_fraction(at, fraction)
+    elif at.has(fraction):
         yield find(
             "two-caps", at, (fraction,), f"with {caps[0]} given too, the smaller of them wins",
             f"Keep {caps[0]} only.", severity="warning", source=source,
@@ -198,6 +204,22 @@ def caps_of_memory(at: Picture) -> Iterator[Finding]:
             "host-offload-on-unified-memory", at, (host,),
             "host and device share their memory: it would be copied to itself", "Leave it out.",
             source="https://github.com/NVIDIA/TensorRT-LLM/issues/15793",
+        )  # fmt: skip
+
+
+def _large_fraction(at: Picture, key: str) -> Iterator[Finding]:
+    """Shares as vLLM has them: there of all memory, here of what the weights leave free."""
+    fraction = at.number(key)
+    if fraction is None or at.is_memory_unified:
+        return
+    if fraction * 100 > LARGEST_FRACTION_PERCENT:
+        yield find(
+            "large-fraction", at, (key,),
+            f"{fraction:g} of what is free leaves too little for workspace and graphs: an H100 ran "
+            "out of memory at 0.75. It is not vLLM's gpu_memory_utilization, which counts from all"
+            " memory",
+            f"Write {LARGEST_FRACTION_PERCENT / 100:g} or less; `trt-nemotron plan` computes one.",
+            severity="warning", source="https://github.com/NVIDIA/TensorRT-LLM/pull/14063",
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -73,6 +73,8 @@ class Budget(Document, frozen=True, kw_only=True):
     """What a measurement on `target` has to keep.
 
     Attributes:
+        status: `unmeasured` where nobody has taken a figure yet: there are no bounds, validity,
+            physics and smoke are judged all the same, and the verdict is never a pass.
         about: what the bounds are for, shown with the verdict.
         slo: latency limits of a request; `goodput_rps` counts the requests that keep them.
         minimum_samples: fewest measured requests for each concurrency that has a bound.
@@ -81,6 +83,7 @@ class Budget(Document, frozen=True, kw_only=True):
     SCHEMA: ClassVar[str] = "trt-nemotron/budget/1"
 
     target: str
+    status: Literal["measured", "unmeasured"] = "measured"
     about: str = ""
     bounds: tuple[AbsoluteBound, ...] = ()
     relative: tuple[RelativeBound, ...] = ()
@@ -138,7 +141,9 @@ def check_budget(budget: Budget, *, origin: str) -> None:
     Raises:
         InvalidInput: naming the bound and what to write instead.
     """
-    if not (budget.bounds or budget.relative or budget.smoke.required):
+    if budget.status == "unmeasured":
+        _check_unmeasured(budget, origin)
+    elif not (budget.bounds or budget.relative or budget.smoke.required):
         raise InvalidInput(
             f"{origin} bounds nothing, so anything would pass",
             next_step="Add an entry under `bounds`, or `smoke: {required: true}`.",
@@ -150,6 +155,16 @@ def check_budget(budget: Budget, *, origin: str) -> None:
         _check_relative(relative, metric_named(relative.metric), origin)
     _check_no_twins(budget.bounds, origin)
     _check_no_twins(budget.relative, origin)
+
+
+def _check_unmeasured(budget: Budget, origin: str) -> None:
+    count = len(budget.bounds) + len(budget.relative)
+    if count:
+        raise InvalidInput(
+            f"{origin} has bounds and calls itself unmeasured",
+            evidence=f"status: unmeasured, and {count} bounds",
+            next_step="Remove `status: unmeasured`: the bounds are then what is judged.",
+        )
 
 
 def _check_absolute(bound: AbsoluteBound, metric: Metric, origin: str) -> None:

@@ -18,6 +18,7 @@ from trt_nemotron.measure.gate.result import (
     show,
     show_interval,
     smoke_result,
+    unmeasured_result,
 )
 from trt_nemotron.measure.gate.rule import decide, decide_relative
 from trt_nemotron.measure.gate.validity import (
@@ -25,6 +26,7 @@ from trt_nemotron.measure.gate.validity import (
     physics_faults,
     record_faults,
     sample_fault,
+    slowness_remarks,
 )
 from trt_nemotron.measure.gate.values import BoundResult, Decision, PhysicalLimit, Verdict
 from trt_nemotron.measure.smoke.values import SmokeReport
@@ -73,6 +75,7 @@ def judge(
         *(_judge_smoke(report) for report in _smoke_reports(smoke, budget)),
         *(_judge_absolute(bound, budget, run) for bound in budget.bounds),
         *(_judge_relative(bound, budget, run, baseline) for bound in budget.relative),
+        *((unmeasured_result(budget.target),) if budget.status == "unmeasured" else ()),
     )
     decisions: list[Decision] = [result.decision for result in results]
     if run.faults:
@@ -84,6 +87,7 @@ def judge(
         confidence=CONFIDENCE,
         invalid_reasons=run.faults,
         notes=run.lateness,
+        remarks=() if run.summary is None else tuple(slowness_remarks(run.summary, limits)),
     )
 
 

@@ -75,6 +75,22 @@ def smoke_result(decision: Decision, failed: int | None, checks: int, reason: st
     )
 
 
+def unmeasured_result(target: str) -> BoundResult:
+    """The result that keeps a budget without figures from passing by silence."""
+    return BoundResult(
+        metric="budget",
+        direction="lower_is_better",
+        concurrency=0,
+        decision="no_baseline",
+        figure=None,
+        bound=None,
+        reason=f"unmeasured: no figure for this board has been taken ({target}); this run was held "
+        "against validity, physics and smoke only. Copy the budget, write bounds into it, and "
+        "hand it over with --budget",
+        kind="unmeasured",
+    )
+
+
 def show(number: float, metric: Metric) -> str:
     """A number with its unit."""
     return f"{number:.4g} {metric.unit}"

@@ -15,7 +15,7 @@ from trt_nemotron.measure.bench.figures.request_figures import token_chunks
 from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
 from trt_nemotron.measure.gate.budget import Budget, WorkloadRule
-from trt_nemotron.measure.gate.metrics import metric_named
+from trt_nemotron.measure.gate.metrics import Metric, metric_named
 from trt_nemotron.measure.gate.values import PhysicalLimit
 
 
@@ -42,21 +42,43 @@ def fitness_faults(measurement: Measurement, budget: Budget) -> tuple[str, ...]:
 
 def physics_faults(summary: Summary, limits: Sequence[PhysicalLimit]) -> Iterator[str]:
     """Figures better than the device can give: the measurement is broken, not the device fast."""
-    measured = {figures.concurrency: figures for figures in summary.concurrencies}
-    for limit in limits:
-        metric = metric_named(limit.metric)
-        if limit.concurrency not in measured:
-            continue
-        try:
-            figure = metric.interval(measured[limit.concurrency]).figure
-        except NoValidMeasurement:
-            continue
+    for limit, metric, figure in _bounded(summary, limits):
         if figure != limit.best and metric.is_within(figure, limit.best):
             yield (
                 f"{metric.name} of {figure:.4g} {metric.unit} at concurrency {limit.concurrency} "
                 f"is better than the {limit.best:.4g} {metric.unit} that the device allows "
                 f"({limit.source})"
             )
+
+
+def slowness_remarks(summary: Summary, limits: Sequence[PhysicalLimit]) -> Iterator[str]:
+    """Figures far from what the device allows, where it is known how near a sound server comes."""
+    for limit, metric, figure in _bounded(summary, limits):
+        smaller, larger = sorted((figure, limit.best))
+        share = smaller / larger if larger else 1.0
+        if share < limit.usual_share and not metric.is_within(figure, limit.best):
+            yield (
+                f"{metric.name} of {figure:.4g} {metric.unit} at concurrency {limit.concurrency} "
+                f"is {share:.0%} of what the device allows ({limit.best:.4g} {metric.unit}), and "
+                f"{limit.usual_share:.0%} is usual at least: are the weights in the precision that "
+                "was planned, and the board in its power mode?"
+            )
+
+
+def _bounded(
+    summary: Summary, limits: Sequence[PhysicalLimit]
+) -> Iterator[tuple[PhysicalLimit, Metric, float]]:
+    """Every limit with its metric and the figure that was measured, where there is one."""
+    measured = {figures.concurrency: figures for figures in summary.concurrencies}
+    for limit in limits:
+        metric = metric_named(limit.metric)
+        if limit.concurrency not in measured:
+            continue
+        try:
+            interval = metric.interval(measured[limit.concurrency])
+        except NoValidMeasurement:
+            continue
+        yield limit, metric, interval.figure
 
 
 def sample_fault(measurement: Measurement, concurrency: int, minimum: int) -> str:

@@ -6,18 +6,19 @@ from trt_nemotron.document import Document, Value
 
 Decision = Literal["pass", "fail", "no_baseline", "invalid", "inconclusive"]
 Direction = Literal["lower_is_better", "higher_is_better"]
-BoundKind = Literal["absolute", "relative", "smoke"]
+BoundKind = Literal["absolute", "relative", "smoke", "unmeasured"]
 
 
 class BoundResult(Value, frozen=True, kw_only=True):
     """One bound of the budget, judged.
 
     Attributes:
-        metric: name with unit, e.g. `ttft_p50_ms`; `smoke_checks_failed` for the smoke report.
-        concurrency: 0 for the smoke report.
+        metric: name with unit, e.g. `ttft_p50_ms`; `smoke_checks_failed` for the smoke report,
+            `budget` for a target that nobody has measured.
+        concurrency: 0 for these two.
         figure, baseline, bound: in the metric's unit; `None` where there is none.
         low, high: interval of the figure, at the confidence that the verdict names.
-        kind: against a number, against a baseline, or the smoke report.
+        kind: against a number, against a baseline, the smoke report, or no bounds at all.
         reason: the whole decision in one sentence, with direction, figure and bound.
     """
 
@@ -37,7 +38,12 @@ class BoundResult(Value, frozen=True, kw_only=True):
 
 
 class Verdict(Document, frozen=True, kw_only=True):
-    """All bounds of one budget against one measurement; `decision` is the worst of them."""
+    """All bounds of one budget against one measurement; `decision` is the worst of them.
+
+    Attributes:
+        notes: why the bounds were judged by the worst that the server can have done.
+        remarks: what decides nothing and should be looked at.
+    """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/verdict/1"
 
@@ -47,6 +53,7 @@ class Verdict(Document, frozen=True, kw_only=True):
     confidence: float
     invalid_reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class PhysicalLimit(Value, frozen=True, kw_only=True):
@@ -55,9 +62,12 @@ class PhysicalLimit(Value, frozen=True, kw_only=True):
     Attributes:
         best: in the metric's unit; a better figure means that the measurement is broken.
         source: the arithmetic behind it, readable.
+        usual_share: of the best, what a sound server reaches at least; 0 where nothing is known.
+            Less is remarked on: a precision that was not asked for, a board in a low power mode.
     """
 
     metric: str
     concurrency: int
     best: float
     source: str
+    usual_share: float = 0.0

@@ -1,0 +1,62 @@
+"""The knee: found, told as not reached, or not spoken of."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trt_nemotron.measure.bench.figures.scaling import LEAST_GAIN, find_knee, scaling_notes
+from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
+from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary
+from trt_nemotron.measure.bench.workload import PROFILES
+
+
+def levels(rates: dict[int, float | None]) -> list[ConcurrencySummary]:
+    return [
+        msgspec.structs.replace(summarise_concurrency(concurrency, (), None), tokens_per_s=rate)
+        for concurrency, rate in rates.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "knee"),
+    [
+        ({1: 100, 2: 190, 4: 350, 8: 360, 16: 355}, 4),
+        ({1: 100, 2: 190, 4: 350, 8: 600}, None),
+        ({1: 100, 2: 109, 4: 110}, 1),
+        ({1: 100, 2: 105, 4: 111}, 2),
+        ({1: 100, 8: 320, 32: 90}, 8),
+        ({4: 350, 1: 100, 8: 351}, 4),
+        ({1: 100, 2: 100}, None),
+        ({1: 100, 2: None, 4: 100}, None),
+    ],
+)
+def test_knee_is_the_least_concurrency_that_none_beats_by_a_tenth(
+    rates: dict[int, float | None], knee: int | None
+):
+    assert find_knee(levels(rates)) == knee
+
+
+def test_note_says_where_it_lies_or_that_it_was_not_reached():
+    (found,) = scaling_notes(levels({1: 100, 2: 190, 4: 195}))
+    assert "knee is at 2 streams: 190 tokens/s" in found
+    (beyond,) = scaling_notes(levels({1: 100, 2: 190, 4: 350}))
+    assert "still grew at 4 streams (350 tokens/s)" in beyond
+    assert scaling_notes(levels({1: 100, 4: 350})) == ()
+    assert scaling_notes(levels({1: 100, 4: None, 8: 350})) == ()
+
+
+@given(st.lists(st.floats(1, 1e6), min_size=3, max_size=9))
+def test_the_knee_is_beaten_by_none_above_and_all_below_it_are_beaten(rates: list[float]):
+    knee = find_knee(levels({1 << place: rate for place, rate in enumerate(rates)}))
+    beaten = [max(rates[place + 1 :]) > rate * LEAST_GAIN for place, rate in enumerate(rates[:-1])]
+    place = len(beaten) if knee is None else knee.bit_length() - 1
+    assert all(beaten[:place])
+    assert knee is None or not beaten[place]
+
+
+def test_every_profile_measures_several_concurrencies_and_one_goes_far():
+    assert all(len(workload.concurrencies) >= 2 for workload in PROFILES.values())
+    sweep = PROFILES["sweep"]
+    assert max(sweep.concurrencies) >= 256
+    assert sweep.requests_per_concurrency >= 2 * max(sweep.concurrencies)
