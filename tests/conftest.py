@@ -32,5 +32,6 @@ def state_folder(
     """A state folder of the test's own: no test sees or touches the user's servers."""
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("TRT_NEMOTRON_STATE_DIR", str(folder))
+    monkeypatch.setenv("TRT_NEMOTRON_CACHE_DIR", str(folder / "cache"))
     yield folder
     assert os.environ.get("TRT_NEMOTRON_STATE_DIR") in {None, str(folder)}

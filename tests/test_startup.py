@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-RUNTIMES = {"torch", "transformers", "numpy", "xllamacpp", "gguf", "requests"}
+RUNTIMES = {"torch", "transformers", "numpy", "xllamacpp", "gguf", "requests", "huggingface_hub", "httpx2", "onnx"}
 HEAVY = RUNTIMES | {"rich", "yaml", "msgspec"}
 
 

@@ -4,6 +4,8 @@
 
 `demo.txt` is what `make demo` installs: the core and the llama.cpp runtime. `dev.txt` is that and
 all tools. `torch.txt` is the torch environment without torch itself (see the Makefile for why).
+`engine_configs/runtimes/edgellm/RELEASE.lock.txt` is Edge-LLM's own environment, which the product
+makes on first use, likewise without torch.
 """
 
 import subprocess
@@ -19,14 +21,19 @@ COMMON = (
 LOCKS: dict[str, tuple[str, ...]] = {
     "demo.txt": ("--extra", "llamacpp", "--group", "build"),
     "dev.txt": (
-        "--extra", "llamacpp", "--group", "build", "--group", "test", "--group", "lint",
-        "--group", "lock", "--constraints", "locks/demo.txt",
+        "--extra", "llamacpp", "--extra", "hub", "--group", "build", "--group", "test",
+        "--group", "compilers", "--group", "lint", "--group", "lock",
+        "--constraints", "locks/demo.txt",
     ),
     "torch.txt": (
         "--extra", "llamacpp", "--extra", "training", "--group", "build", "--group", "test",
         "--constraints", "locks/demo.txt", "--no-emit-package", "torch",
     ),
 }  # fmt: skip
+
+
+EDGELLM = ("0.11.0",)
+"""Releases of Edge-LLM whose wheel was read."""
 
 
 def main() -> int:
@@ -36,7 +43,19 @@ def main() -> int:
         argv = (*COMMON, *options, "--output-file", f"locks/{name}", "pyproject.toml")
         sys.stderr.write(f"locks/{name}\n")
         subprocess.run([str(binary / argv[0]), *argv[1:]], cwd=ROOT, check=True)
+    for release in EDGELLM:
+        _lock_edgellm(binary, release)
     return 0
+
+
+def _lock_edgellm(binary: Path, release: str) -> None:
+    out = f"engine_configs/runtimes/edgellm/{release}.lock.txt"
+    sys.stderr.write(f"{out}\n")
+    argv = (*COMMON, "--no-emit-package", "torch", "--output-file", out, "-")
+    subprocess.run(
+        [str(binary / argv[0]), *argv[1:]],
+        cwd=ROOT, check=True, text=True, input=f"tensorrt-edgellm[export,server]=={release}\n",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

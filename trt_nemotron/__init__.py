@@ -3,4 +3,4 @@
 Importing the package loads nothing heavy: no runtime, no numpy, no network library.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -42,7 +42,8 @@ def test_a_bundle_is_built_verified_and_kept(built: Path):
     assert shown.returncode == 0
     manifest = json.loads(shown.stdout)
     assert manifest["served_model_name"] == EMBEDDED_NAME
-    assert {file["path"] for file in manifest["files"]} == {"model/model.gguf", "plan.json"}
+    names = {file["path"] for file in manifest["files"]}
+    assert names == {"model/model.gguf", "plan.json", "sbom.cdx.json"}
     again = run("build", "--target", "cpu", "--out", "b", "--json", cwd=built.parent)
     assert json.loads(again.stdout) == {"bundle": "b", "manifest": manifest}
     foreseen = run(

@@ -50,7 +50,7 @@ def test_json_carries_what_was_asked(capsys: pytest.CaptureFixture[str], tmp_pat
         (["plan", *FP8, "--release", "1.4.0rc1"], 8, "15178"),
         (["build", *FP8], 7, "can be planned, not built"),
         (["build", *FP8, "--dry-run"], 7, "can be planned, not built"),
-        (["plan", "--target", "thor"], 2, "--runtime trtllm --experimental"),
+        (["plan", "--target", "h100-sxm", "--runtime", "edgellm"], 8, "--runtime trtllm"),
         (["plan", "--target", "spark", "--checkpoint", "nemotron-3-nano-4b-int4"], 7, "no such"),
     ],
 )  # fmt: skip

@@ -13,10 +13,11 @@ from types import ModuleType
 
 import pytest
 
-from trt_nemotron.deploy.bundle import placing, writer
+from trt_nemotron.deploy.bundle import placing
+from trt_nemotron.deploy.bundle.destination import MARGIN_BYTES, check_destination
 from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
 from trt_nemotron.deploy.bundle.values import Manifest, bundle_name, sealed
-from trt_nemotron.deploy.bundle.writer import build_bundle, check_destination, find_built
+from trt_nemotron.deploy.bundle.writer import build_bundle, find_built
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
@@ -59,6 +60,7 @@ class SlowRuntime:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.built_bytes = RUNTIME.built_bytes
+        self.image = RUNTIME.image
 
     def build(
         self, plan: Plan, checkpoint: Checkpoint, model_folder: Path, progress: Progress
@@ -109,7 +111,11 @@ def bundle(whole: Path, tmp_path: Path) -> Path:
 def test_a_bundle_verifies_and_holds_its_plan(whole: Path, tiny_checkpoint: Path):
     manifest = verify_bundle(whole, Notes())
     assert (manifest, planned(tiny_checkpoint)[0]) == read_bundle(whole)
-    assert {file.path for file in manifest.files} == {"model/model.gguf", "plan.json"}
+    assert {file.path for file in manifest.files} == {
+        "model/model.gguf",
+        "plan.json",
+        "sbom.cdx.json",
+    }
     assert (whole / manifest.model_path).is_file()
     assert manifest.name == bundle_name(planned(tiny_checkpoint)[0])
 
@@ -326,7 +332,7 @@ def test_a_file_of_the_checkpoint_that_has_gone_is_named(
     (tmp_path / "c" / "tokenizer_config.json").unlink()
     with pytest.raises(CheckpointUnusable, match=r"tokenizer_config\.json"):
         build_bundle(tmp_path / "b" / "out", plan, checkpoint, RUNTIME)
-    assert not list((tmp_path / "b").iterdir())
+    assert not (tmp_path / "b").exists()
 
 
 def test_too_little_space_is_said_before_anything_is_written(tiny_checkpoint: Path, tmp_path: Path):
@@ -495,7 +501,7 @@ def test_a_link_in_the_source_is_followed(tmp_path: Path):
 
 def test_the_margin_covers_the_documents(whole: Path):
     documents = (whole / "plan.json").stat().st_size + (whole / "manifest.json").stat().st_size
-    assert documents < writer._MARGIN_BYTES
+    assert documents < MARGIN_BYTES
 
 
 def test_progress_may_be_silent(bundle: Path):

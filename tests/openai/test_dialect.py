@@ -39,3 +39,9 @@ def test_transformers_serve_is_known_by_its_routes() -> None:
 )
 def test_anything_else_is_the_common_form(description: object) -> None:
     assert recognize_dialect(description) is OPENAI
+
+
+def test_edge_llm_is_recognized_by_its_routes():
+    routes = ("/health", "/health/ready", "/v1/messages", "/v1/voices", "/v1/chat/completions")
+    assert recognize_dialect({"paths": {route: {} for route in routes}}).name == "edgellm"
+    assert recognize_dialect({"paths": {"/v1/messages": {}}}).name == "openai"

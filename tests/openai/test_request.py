@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from trt_nemotron.openai.dialect import OPENAI, TRANSFORMERS_SERVE
+from trt_nemotron.openai.dialect import OPENAI, TRANSFORMERS_SERVE, find_dialect
 from trt_nemotron.openai.request import ChatRequest, chat_body, encode_body
 
 REQUEST = ChatRequest(
@@ -61,3 +61,11 @@ def test_the_body_is_utf_8_without_escapes() -> None:
     encoded = encode_body(chat_body(REQUEST))
     assert "Grüß dich 🚀".encode() in encoded
     assert json.loads(encoded)["messages"][0]["content"] == "Grüß dich 🚀"
+
+
+def test_a_server_without_a_field_for_it_is_asked_for_no_fixed_length():
+    request = ChatRequest(
+        messages=[], max_tokens=8, is_thinking_enabled=False, is_length_fixed=True
+    )
+    body = chat_body(request, dialect=find_dialect("edgellm"))
+    assert body.keys() == {"messages", "max_tokens", "temperature", "chat_template_kwargs"}

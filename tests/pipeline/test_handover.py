@@ -62,6 +62,23 @@ def test_a_measurement_keeps_what_was_served(tmp_path: Path):
     assert environment.configuration_sha256 == "ab" * 32
     assert environment.cores >= 1
     assert environment.processor
+    fixed = (environment.power_mode, environment.image, environment.weights_sha256)
+    assert fixed == ("none", "none", "none")
+
+
+def test_a_measurement_keeps_image_weights_and_power_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    manifest = Manifest(
+        name="a-bundle", tool_version="0", target="h100-sxm", runtime="trtllm", release="1.2",
+        served_model_name="the-model", configuration_sha256="ab" * 32, model_path="model",
+        files=(), image="nvcr.io/image@sha256:12", source_sha256="cd" * 32,
+    )  # fmt: skip
+    environment = bundle_environment(manifest)
+    assert environment.image == "nvcr.io/image@sha256:12"
+    assert environment.weights_sha256 == "cd" * 32
+    assert environment.power_mode == "unknown"  # no driver here: relative bounds are no baseline
 
 
 ROOFLINE = Roofline(
@@ -83,6 +100,9 @@ def test_a_roofline_from_the_files_bounds_tpot_and_rate_at_each_concurrency(plan
     best = {(limit.metric, limit.concurrency): limit.best for limit in limits}
     bytes_alone = 2_000_000_000 + 2 * 50_000_000 + WORK.input_tokens * 16384
     assert best["tpot_p50_ms", 4] == pytest.approx(bytes_alone / 1e9, abs=1e-3)
+    shares = {(limit.metric, limit.concurrency): limit.usual_share for limit in limits}
+    assert {place for place, share in shares.items() if share} == {("tpot_p50_ms", 1)}
+    assert shares["tpot_p50_ms", 1] == pytest.approx(0.28)
     assert best["tokens_per_s", 4] > best["tokens_per_s", 1] > 1000 / best["tpot_p50_ms", 1] * 0.99
 
 

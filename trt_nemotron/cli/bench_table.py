@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from trt_nemotron.measure.bench.figures.summary import Summary
-    from trt_nemotron.measure.bench.values import ClientHealth, Measurement
+    from trt_nemotron.measure.bench.values import ClientHealth, ClockSource, Measurement
 
 _ROWS = (
     ("TTFT", "ttft_ms"),
@@ -157,13 +157,29 @@ def _context_lines(measurement: "Measurement", summary: "Summary") -> list[str]:
             f"workload: {workload.input_tokens} tokens in, {workload.output_tokens} out, thinking "
             f"{thinking}, seed {workload.seed}"
         ),
-        f"clock: {summary.clock}, {_CLOCKS[summary.clock]}",
+        _clock_line(summary.clock, measurement.client.clock_reason),
         _client_line(measurement.client),
+        *_error_lines(measurement.client),
         (
             f"limits hold with {summary.confidence:.0%} confidence each; a percentile is refused "
             f"from fewer samples than it needs"
         ),
     ]
+
+
+def _clock_line(clock: "ClockSource", reason: str) -> str:
+    return f"clock: {clock}, {_CLOCKS[clock]}" + (f" ({reason})" if reason else "")
+
+
+def _error_lines(client: "ClientHealth") -> list[str]:
+    """What the client got wrong against its own server; nothing from files that do not say."""
+    errors = {error.figure: error.error_ms for error in client.measurement_error}
+    shown = [
+        f"{name.removesuffix('_ms').replace('_', ' ')} {errors[name]:+.3f}"
+        for name in ("ttft_p50_ms", "ttft_p99_ms", "itl_p99_ms", "tpot_p50_ms")
+        if name in errors
+    ]
+    return [f"measured error of the client itself (ms): {', '.join(shown)}"] if shown else []
 
 
 def _client_line(client: "ClientHealth") -> str:

@@ -25,6 +25,15 @@ DEFAULT_FOLDER = Path("bundles")
     metavar="DIR",
     help="The bundle's folder.  [default: bundles/TARGET-RUNTIME-PRECISION-MODEL]",
 )
+@click.option(
+    "--image",
+    default="",
+    metavar="REF",
+    help="Container image that is to serve it, as name@sha256:...  [default: the release's tag]",
+)
+@click.option(
+    "--pin-image", is_flag=True, help="Name the image by the digest that its tag has today."
+)
 @click.option("--force", is_flag=True, help="Replace another or a damaged bundle at --out.")
 @dry_run_option
 @json_option
@@ -35,6 +44,8 @@ def command(
     checkpoint: Path | None,
     wishes: "Wishes",
     out: Path | None,
+    image: str,
+    pin_image: bool,
     force: bool,
     dry_run: bool,
     as_json: bool,
@@ -47,6 +58,7 @@ def command(
     \b
     trt-nemotron build --target cpu
     trt-nemotron build --target cpu --precision q8_0 --out /tmp/small
+    trt-nemotron build --target spark --checkpoint FOLDER --pin-image
     trt-nemotron build --target cpu --checkpoint NVIDIA-Nemotron-3-Nano-4B-Q4_K_M.gguf
     """
     from trt_nemotron.deploy.bundle.values import bundle_name
@@ -57,21 +69,57 @@ def command(
     plan, opened = make_plan(target, runtime, checkpoint, wishes, detect_machine())
     require_files(opened)
     folder = out or DEFAULT_FOLDER / bundle_name(plan)
-    if dry_run:
-        _foresee(folder, plan, opened, force=force, as_json=as_json)
-    else:
-        _build(folder, plan, opened, force=force, as_json=as_json)
+    named = pinned_image(plan, image, is_resolved=pin_image)
+    act = _foresee if dry_run else _build
+    act(folder, plan, opened, image=named, force=force, as_json=as_json)
+
+
+def pinned_image(plan: "Plan", image: str, *, is_resolved: bool) -> str:
+    """The image to keep in the bundle, by digest; empty when none is to be kept.
+
+    Raises:
+        InvalidInput: the runtime has no image, or it is named by a tag.
+        EnvironmentUnfit: the tag's digest cannot be told here.
+    """
+    from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+    from trt_nemotron.deploy.serving.container.resolving import find_resolved, is_pinned
+    from trt_nemotron.errors import InvalidInput
+
+    if not image and not is_resolved:
+        return ""
+    usual = get_runtime(plan.runtime).image(plan)
+    if not usual:
+        raise InvalidInput(
+            f"the runtime {plan.runtime} has no container image",
+            next_step="Leave --image and --pin-image out: its server runs as a process.",
+        )
+    if is_resolved:
+        return find_resolved(image or usual).pinned
+    if not is_pinned(image):
+        raise InvalidInput(
+            f"{image} names an image by a tag, which can move",
+            next_step="Name it as name@sha256:..., or add --pin-image to take today's digest.",
+        )
+    return image
 
 
 def _build(
-    folder: Path, plan: "Plan", checkpoint: "Checkpoint", *, force: bool, as_json: bool
+    folder: Path,
+    plan: "Plan",
+    checkpoint: "Checkpoint",
+    *,
+    image: str,
+    force: bool,
+    as_json: bool,
 ) -> None:
     from trt_nemotron.deploy.bundle.writer import build_bundle
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 
     with drawn_progress(is_quiet=as_json) as progress:
         runtime = get_runtime(plan.runtime)
-        manifest = build_bundle(folder, plan, checkpoint, runtime, progress, force=force)
+        manifest = build_bundle(
+            folder, plan, checkpoint, runtime, progress, force=force, image=image
+        )
     if as_json:
         print_json({"bundle": str(folder), "manifest": manifest})
     else:
@@ -79,19 +127,34 @@ def _build(
 
 
 def _foresee(
-    folder: Path, plan: "Plan", checkpoint: "Checkpoint", *, force: bool, as_json: bool
+    folder: Path,
+    plan: "Plan",
+    checkpoint: "Checkpoint",
+    *,
+    image: str,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Say what `_build` would do, or fail as it would."""
-    from trt_nemotron.deploy.bundle.writer import check_destination, find_built
+    from trt_nemotron.deploy.bundle.destination import check_destination
+    from trt_nemotron.deploy.bundle.writer import find_built
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 
-    is_built = find_built(folder, plan, checkpoint) is not None
+    is_built = find_built(folder, plan, checkpoint, image=image) is not None
     needed = get_runtime(plan.runtime).built_bytes(plan, checkpoint)
     if not is_built:
         check_destination(folder, needed, force=force)
     action = "keep" if is_built else "build"
     if as_json:
-        print_json({"bundle": str(folder), "action": action, "bytes_at_most": needed, "plan": plan})
+        print_json(
+            {
+                "bundle": str(folder),
+                "action": action,
+                "bytes_at_most": needed,
+                "image": image,
+                "plan": plan,
+            }
+        )
         return
     size = "" if is_built else f", at most {needed:,} bytes"
     click.echo(f"would {action} {folder}{size}", err=True)
@@ -103,4 +166,15 @@ def _show(folder: Path, manifest: "Manifest", plan: "Plan") -> None:
     click.echo(f"{click.style('built', fg='green', bold=True)} {folder}", err=True)
     click.echo(f"  {len(manifest.files)} files, {size:,} bytes", err=True)
     click.echo(f"  {plan.checkpoint.name} as {plan.precision} for {plan.runtime}", err=True)
-    click.echo(f"  next: trt-nemotron serve {folder}", err=True)
+    click.echo(f"  next: {_next_step(folder, plan)}", err=True)
+
+
+def _next_step(folder: Path, plan: "Plan") -> str:
+    """Serve it, or what is left to be done on the device."""
+    from trt_nemotron.deploy.bundle.values import MODEL_FOLDER
+    from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+    from trt_nemotron.deploy.runtimes.staged import Staged
+
+    runtime = get_runtime(plan.runtime)
+    left = runtime.pending(folder / MODEL_FOLDER) if isinstance(runtime, Staged) else ""
+    return left or f"trt-nemotron serve {folder}"

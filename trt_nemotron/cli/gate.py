@@ -8,6 +8,8 @@ import click
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
 
 if TYPE_CHECKING:
+    from trt_nemotron.measure.baselines.finding import Kept
+    from trt_nemotron.measure.bench.values import Measurement
     from trt_nemotron.measure.gate.values import Verdict
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -20,6 +22,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--smoke", type=_FILE, help="Smoke report to judge with it.")
 @click.option("--baseline", type=_FILE, help="Earlier measurement for the relative bounds.")
+@click.option(
+    "--baseline-store",
+    metavar="FOLDER|git:BRANCH|s3://...",
+    help="Take the current baseline from there, see `trt-nemotron baseline`.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -34,6 +41,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     budget: str,
     smoke: Path | None,
     baseline: Path | None,
+    baseline_store: str | None,
     out: Path | None,
     junit: Path | None,
     markdown: Path | None,
@@ -48,6 +56,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     \b
     trt-nemotron gate out/measurement.json.gz --budget cpu --smoke out/smoke.json
     trt-nemotron gate new.json --budget my.yaml --baseline old.json --markdown comment.md
+    trt-nemotron gate new.json --budget my.yaml --baseline-store git:baselines
     """
     from trt_nemotron.document import read_document
     from trt_nemotron.measure.bench.replay import read_measurement
@@ -58,11 +67,16 @@ def command(  # noqa: PLR0917 - click passes them all by name
     from trt_nemotron.measure.smoke.values import SmokeReport
 
     run = read_measurement(measurement)
+    if baseline is not None and baseline_store is not None:
+        raise click.UsageError("--baseline and --baseline-store exclude each other")
+    kept = _find_kept(run, baseline, baseline_store)
     verdict = judge(
         find_budget(budget),
         run,
         smoke=None if smoke is None else read_document(smoke, SmokeReport),
-        baseline=None if baseline is None else read_measurement(baseline),
+        baseline=kept.baseline,
+        why_no_baseline=kept.why_none,
+        history=kept.history,
     )
     notice = notice_for(run.environment)
     if not dry_run:
@@ -74,6 +88,17 @@ def command(  # noqa: PLR0917 - click passes them all by name
 
         console().print(verdict_view(verdict, notice))
     return exit_code(verdict.decision)
+
+
+def _find_kept(run: "Measurement", path: Path | None, location: str | None) -> "Kept":
+    from trt_nemotron.measure.baselines.finding import Kept, find_kept
+    from trt_nemotron.measure.bench.replay import read_measurement
+
+    if location is not None:
+        from trt_nemotron.measure.baselines.storage import open_storage
+
+        return find_kept(open_storage(location), run)
+    return Kept(baseline=None if path is None else read_measurement(path))
 
 
 def _write(

@@ -16,9 +16,14 @@ from trt_nemotron.errors import EnvironmentUnfit, Interrupted, TrtNemotronError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Plan, build, serve, smoke, bench and gate in one go."),
+    "fetch": ("fetch", "Fetch a checkpoint from the hub, and verify it."),
     "plan": ("plan", "Choose the settings that fit, and say why."),
     "build": ("build", "Build a verified bundle."),
+    "compile": ("compile_engines", "Compile engines without a GPU."),
     "verify": ("verify", "Re-hash a bundle against its manifest."),
+    "pack": ("pack", "Pack a bundle into one file."),
+    "unpack": ("unpack", "Restore a bundle from an archive."),
+    "image": ("image", "Name a target's container image by digest."),
     "serve": ("serve", "Start a bundle and wait until it is ready."),
     "status": ("status", "Show the servers this tool started."),
     "logs": ("logs", "Print a server's log."),
@@ -26,8 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "smoke": ("smoke", "Check that an endpoint answers rightly."),
     "bench": ("bench", "Measure latency, truthfully."),
     "gate": ("gate", "Judge a measurement against a budget."),
+    "baseline": ("baseline", "Keep runs that later ones are compared with."),
     "report": ("report", "Draw results as one HTML page."),
     "targets": ("targets", "List targets and the runtimes known for each."),
+    "doctor": ("doctor", "Find out what this machine lacks for a target."),
     "config": ("config", "Check a configuration file against a release."),
     "completion": ("completion", "Print the shell completion script."),
 }

@@ -24,9 +24,11 @@ def command(*, bundle: Path, as_json: bool) -> None:
     trt-nemotron verify bundles/cpu-llamacpp-f16-trt-nemotron-embedded
     """
     from trt_nemotron.deploy.bundle.reader import verify_bundle
+    from trt_nemotron.deploy.observed import read_observed
 
     with drawn_progress(is_quiet=as_json) as progress:
         manifest = verify_bundle(bundle, progress)
+        read_observed(bundle, progress)  # damage to what the last start showed is told, no more
     if as_json:
         print_json(manifest)
     else:

@@ -22,7 +22,7 @@ Feature = Literal[
     "malformed_refusal",
 ]
 UsagePlace = Literal["own_chunk", "finish_chunk", "none"]
-FixedLength = Literal["ignore_eos", "generation_config"]
+FixedLength = Literal["ignore_eos", "generation_config", "none"]
 
 _NOTHING: Mapping[Feature, str] = MappingProxyType({})
 
@@ -34,7 +34,8 @@ class Dialect:
     Attributes:
         usage_place: where a stream tells its token counts: in a last event with `choices: []`, or
             beside the finish reason.
-        fixed_length: how an answer of exactly `max_tokens` tokens is asked for.
+        fixed_length: how an answer of exactly `max_tokens` tokens is asked for; with `none` it
+            cannot be, and an answer may end before.
         strips_stream_whitespace: whether streamed text is, byte for byte, the text of the answer
             that is not streamed; where not, the two are compared without outer white space.
         slots: requests it serves at the same time; nothing where that is configured or asked for.
@@ -83,10 +84,20 @@ TRANSFORMERS_SERVE = Dialect(
     ),
 )
 
+EDGE_LLM = Dialect(
+    name="edgellm",
+    about="TensorRT Edge-LLM's server, as of 0.11.0: an unknown field is answered with 400, "
+    "`enable_thinking` is off unless a request says otherwise, and there is no /metrics",
+    fixed_length="none",
+)
+"""`min_tokens` and `ignore_eos` are unknown to it, and its `api/protocol.py` forbids extra fields.
+Usage comes in an event of its own and `[DONE]` ends a stream, as in the common form."""
+
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {dialect.name: dialect for dialect in (OPENAI, TRANSFORMERS_SERVE)}
+    {dialect.name: dialect for dialect in (OPENAI, TRANSFORMERS_SERVE, EDGE_LLM)}
 )
 
+_EDGE_LLM_ROUTES = frozenset({"/health/ready", "/v1/messages", "/v1/voices"})
 _TRANSFORMERS_ROUTES = frozenset({"/load_model", "/reset", "/v1/chat/completions"})
 
 
@@ -109,10 +120,13 @@ def recognize_dialect(description: object) -> Dialect:
     """The dialect of the server that describes itself so at `GET /openapi.json`.
 
     `transformers serve` is a FastAPI application whose description lists `/load_model` and
-    `/reset`, two routes of its own (transformers 5.23.0, `cli/serving/server.py`). Anything else,
-    llama.cpp's 404 for that path included, is the common form.
+    `/reset`, two routes of its own (transformers 5.23.0, `cli/serving/server.py`). So is Edge-LLM's
+    server, with `/v1/voices` and Anthropic's `/v1/messages` (0.11.0, `api/routes.py`). Anything
+    else, llama.cpp's 404 for that path included, is the common form.
     """
     paths = description.get("paths") if isinstance(description, dict) else None
     if isinstance(paths, dict) and paths.keys() >= _TRANSFORMERS_ROUTES:
         return TRANSFORMERS_SERVE
+    if isinstance(paths, dict) and paths.keys() >= _EDGE_LLM_ROUTES:
+        return EDGE_LLM
     return OPENAI

@@ -81,8 +81,10 @@ def _fixed_length(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
     """Fields that make the answer exactly `max_tokens` long.
 
     `transformers serve` refuses `ignore_eos` with 422 and takes a whole generation configuration as
-    a JSON string instead.
+    a JSON string instead. Edge-LLM's server has no field for it, and refuses every other with 400.
     """
+    if dialect.fixed_length == "none":
+        return {}
     if dialect.fixed_length == "ignore_eos":
         return {"ignore_eos": True}
     configuration = {

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from trt_nemotron.deploy.checkpoint.hub_config import read_hub_config
+from trt_nemotron.deploy.shape import ExpertsShape
 from trt_nemotron.errors import CheckpointUnusable
 
 REAL: dict[str, Any] = {
@@ -32,6 +33,15 @@ REAL: dict[str, Any] = {
     "mamba_hidden_act": "silu",
     "mlp_hidden_act": "relu2",
     "tie_word_embeddings": False,
+}
+
+MIXTURE: dict[str, Any] = {
+    "hybrid_override_pattern": "ME*-",
+    "num_hidden_layers": 4,
+    "n_routed_experts": 128,
+    "num_experts_per_tok": 6,
+    "moe_intermediate_size": 1856,
+    "moe_shared_expert_intermediate_size": 3712,
 }
 
 
@@ -61,18 +71,38 @@ def test_older_name_of_the_head_size_and_infinity_are_read(sparse: ModuleType, t
     assert shape_of(tmp_path, text.replace('"head_dim": 128, ', "")) == sparse.REAL_4B
 
 
+def test_experts_are_read_where_layers_have_them(tmp_path: Path):
+    shape = shape_of(tmp_path, **MIXTURE, moe_latent_size=1024)
+    assert shape.expert_layers == 1
+    assert shape.experts == ExpertsShape(
+        routed=128, per_token=6, size=1856, shared_size=3712, latent_size=1024
+    )
+
+
+def test_idle_defaults_of_experts_in_a_dense_checkpoint_are_not_read(
+    sparse: ModuleType, tmp_path: Path
+):
+    assert shape_of(tmp_path, n_routed_experts=8, num_experts_per_tok=2) == sparse.REAL_4B
+
+
 @pytest.mark.parametrize(
     ("changes", "message", "evidence"),
     [
         ({"model_type": "llama"}, "not a NemotronH checkpoint", "'llama'"),
         ({"model_type": ...}, "not a NemotronH checkpoint", "None"),
-        ({"hybrid_override_pattern": "ME*-"}, "mixture of experts", "ME*-"),
+        ({**MIXTURE, "num_experts_per_tok": ...}, "does not describe", "'num_experts_per_tok'"),
+        ({**MIXTURE, "n_shared_experts": 2}, "cannot be represented", "n_shared_experts is 2"),
+        ({**MIXTURE, "n_routed_experts": 5}, "does not describe", "visits 6 of 5 experts"),
         ({"hybrid_override_pattern": ...}, "does not describe", "neither"),
         ({"hybrid_override_pattern": "M?-*"}, "does not describe", "pattern"),
         ({"num_hidden_layers": 41}, "does not describe", "41"),
         ({"layers_block_type": ["mlp"]}, "does not describe", "disagree"),
         ({"layers_block_type": ["mlp", "cnn"]}, "does not describe", "'cnn'"),
-        ({"layers_block_type": ["moe"], "hybrid_override_pattern": ...}, "mixture of exp", "E"),
+        (
+            {"layers_block_type": ["moe"], "hybrid_override_pattern": ...},
+            "does not",
+            "layers is 42",
+        ),
         ({"hidden_size": ...}, "does not describe", "'hidden_size' is missing"),
         ({"hidden_size": "3136"}, "does not describe", "hidden_size"),
         ({"hidden_size": 0}, "does not describe", "hidden_size"),

@@ -11,6 +11,7 @@ from trt_nemotron.deploy.runtimes.protocol import (
     Launch,
     Mount,
     Place,
+    ReportedBuffer,
     ReportedFact,
 )
 from trt_nemotron.facts.release import KnownFailure, RuntimeRelease
@@ -69,6 +70,9 @@ class RuntimeDouble:
 
     def is_installed(self) -> bool:
         return not self.container_image
+
+    def reported_buffers(self, log: str) -> tuple[ReportedBuffer, ...]:
+        return ()
 
     def reported_facts(self, log: str) -> tuple[ReportedFact, ...]:
         return ()

@@ -81,4 +81,4 @@ def test_what_cannot_be_run_keeps_nobody_from_ending(begin: Any):
 @pytest.mark.slow
 def test_an_engine_that_hangs_is_not_waited_for_for_ever(begin: Any):
     lifeline, _ = begin((sys.executable, "-c", ""), SLEEP)
-    assert lifeline.wait_for_end(90.0)
+    assert lifeline.wait_for_end(120.0)

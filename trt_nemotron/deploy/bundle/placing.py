@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from trt_nemotron.deploy.bundle.hash_memory import HashMemory
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.progress import Progress
 
@@ -44,23 +45,44 @@ def bytes_to_place(checkpoint: Checkpoint) -> int:
     return sum(file.size_bytes for file in checkpoint.files)
 
 
-def place_file(source: Path, target: Path, *, link_from_bytes: int = LINK_FROM_BYTES) -> None:
+def place_file(
+    source: Path,
+    target: Path,
+    *,
+    link_from_bytes: int = LINK_FROM_BYTES,
+    memory: HashMemory | None = None,
+) -> None:
     """Make `target` hold what `source` holds: clone, else hard link (large files), else copy.
 
     Links in `source` are followed: hub caches consist of them. A copy gets mode 0644; a hard link
     keeps its source's mode, which it shares.
+
+    A hash that `memory` (the user's own, unless given) has of the source is the clone's too, and a
+    hard link is the very file that was hashed. A copy is other bytes on the disk: it is hashed for
+    itself.
 
     Raises:
         OSError: as the system says.
     """
     real = source.resolve(strict=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    is_large = real.stat().st_size >= link_from_bytes
-    if is_large and not _clone(real, target) and _link(real, target):
-        return
+    if real.stat().st_size >= link_from_bytes:
+        if _clone(real, target):
+            _carry_hash(real, target, memory)
+        elif _link(real, target):
+            return
     if not target.exists():
         shutil.copyfile(real, target)
     target.chmod(0o644)
+
+
+def _carry_hash(source: Path, clone: Path, memory: HashMemory | None) -> None:
+    """The clone has what the source had when it was made; asked after that, so of that or later."""
+    memory = memory or HashMemory()
+    before = clone.stat()
+    known = memory.recall(source)
+    if known is not None:
+        memory.remember(clone, known, before, is_own=True)
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -1,17 +1,27 @@
 """Reading a bundle and proving that it is whole."""
 
+import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from trt_nemotron.deploy.bundle.hashing import HashMeter
-from trt_nemotron.deploy.bundle.values import MANIFEST_NAME, PLAN_NAME, BundleFile, Manifest, sealed
+from trt_nemotron.deploy.bundle.names import check_apart, check_inside
+from trt_nemotron.deploy.bundle.values import (
+    MANIFEST_NAME,
+    OBSERVED_NAME,
+    PLAN_NAME,
+    BundleFile,
+    Manifest,
+)
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.document import DocumentT, read_document, sha256_of, to_json
+from trt_nemotron.document import DocumentT, parse_document
 from trt_nemotron.errors import BundleDamaged, InvalidInput
 from trt_nemotron.progress import SILENT, Progress
 
+_SEAL = re.compile(rb'"seal_sha256": "([0-9a-f]{64})"\n}\n\Z')
 _REBUILD = "Build it again with `trt-nemotron build --force`."
 
 
@@ -27,11 +37,11 @@ def read_bundle(path: Path) -> tuple[Manifest, Plan]:
             f"there is no bundle at {path}",
             next_step="Build one with `trt-nemotron build`, or check the path.",
         )
-    manifest = _read_part(path, MANIFEST_NAME, Manifest)
-    _check_seal(path, manifest)
+    manifest = parse_manifest(_read_part(path, MANIFEST_NAME))
     _check_listing(path, manifest)
-    plan = _read_part(path, PLAN_NAME, Plan)
-    _check_configuration(manifest, plan)
+    plan_data = _read_part(path, PLAN_NAME)
+    _check_configuration(plan_data, manifest)
+    plan = _parse_part(plan_data, PLAN_NAME, Plan)
     return manifest, plan
 
 
@@ -56,27 +66,60 @@ def verify_bundle(path: Path, progress: Progress = SILENT) -> Manifest:
     return manifest
 
 
-def _read_part(path: Path, name: str, kind: type[DocumentT]) -> DocumentT:
+def _check_names(manifest: Manifest) -> None:
+    """Every path that a manifest names stays inside the bundle and is a file of its own.
+
+    Raises:
+        BundleDamaged: naming the one that does not.
+    """
+    for name in (*(file.path for file in manifest.files), manifest.model_path):
+        check_inside(name)
+    check_apart([file.path for file in manifest.files])
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """The manifest in a file of its own; its seal fits, and its paths are fit for a bundle.
+
+    Raises:
+        BundleDamaged: it is none, it was changed, or it names what cannot be in a bundle.
+    """
+    manifest = _parse_part(data, MANIFEST_NAME, Manifest)
+    _check_seal(data)
+    _check_names(manifest)
+    return manifest
+
+
+def _check_seal(data: bytes) -> None:
+    """Nothing else holds the hash of the manifest, so it holds its own, as its last field.
+
+    The bytes are what is sealed, not their meaning: a changed blank shows too, and a manifest of an
+    older version, with fewer fields, is as good as it was.
+
+    Raises:
+        BundleDamaged: `data` is not what was written.
+    """
+    found = _SEAL.search(data)
+    unsealed = data[: found.start(1)] + data[found.end(1) :] if found else b""
+    if found is None or hashlib.sha256(unsealed).hexdigest().encode() != found.group(1):
+        raise _damaged(f"{MANIFEST_NAME} was changed", "its seal does not fit its content")
+
+
+def _read_part(path: Path, name: str) -> bytes:
     part = path / name
     if part.is_symlink() or not part.is_file():
         raise _damaged(f"{name} is missing or is no plain file", str(part))
+    return part.read_bytes()
+
+
+def _parse_part(data: bytes, name: str, kind: type[DocumentT]) -> DocumentT:
     try:
-        return read_document(part, kind)
+        return parse_document(data, kind, origin=name)
     except InvalidInput as fault:
         raise _damaged(f"{name} cannot be read", f"{fault.message}\n{fault.evidence}") from fault
 
 
-def _check_seal(path: Path, manifest: Manifest) -> None:
-    """Nothing else holds the hash of the manifest, so it holds its own; and it is written in one
-    way only, so a changed blank shows too.
-    """
-    expected = to_json(sealed(manifest))
-    if (path / MANIFEST_NAME).read_bytes() != expected:
-        raise _damaged(f"{MANIFEST_NAME} was changed", "its seal does not fit its content")
-
-
-def _check_configuration(manifest: Manifest, plan: Plan) -> None:
-    found = sha256_of(plan)
+def _check_configuration(plan: bytes, manifest: Manifest) -> None:
+    found = hashlib.sha256(plan).hexdigest()
     if found != manifest.configuration_sha256:
         raise _damaged(
             f"{PLAN_NAME} is not the plan this bundle was built from",
@@ -87,14 +130,20 @@ def _check_configuration(manifest: Manifest, plan: Plan) -> None:
 def _check_listing(path: Path, manifest: Manifest) -> None:
     """Every file that is listed is there with its size, and nothing else is."""
     expected = {file.path: file for file in manifest.files}
-    for name in (*expected, manifest.model_path):
-        _check_inside(name)
     sizes = dict(_walk(path, path))
     sizes.pop(MANIFEST_NAME, None)
     for name in sorted(sizes.keys() - expected.keys()):
-        raise _damaged(f"{name} does not belong to this bundle", "the manifest does not list it")
+        if not _is_observed(name):
+            raise _damaged(
+                f"{name} does not belong to this bundle", "the manifest does not list it"
+            )
     for name, file in sorted(expected.items()):
         _check_size(file, sizes.get(name))
+
+
+def _is_observed(name: str) -> bool:
+    """What a start keeps in a bundle, or is just writing, or was writing when it was killed."""
+    return name == OBSERVED_NAME or name.startswith(f".{OBSERVED_NAME}.")
 
 
 def _check_size(file: BundleFile, size_bytes: int | None) -> None:
@@ -105,12 +154,6 @@ def _check_size(file: BundleFile, size_bytes: int | None) -> None:
             f"{file.path} is not what was built",
             f"it has {size_bytes} bytes, the manifest says {file.size_bytes}",
         )
-
-
-def _check_inside(name: str) -> None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name:
-        raise _damaged(f"the manifest names {name!r}", "a path in a bundle stays inside it")
 
 
 def _walk(folder: Path, root: Path) -> Iterator[tuple[str, int]]:

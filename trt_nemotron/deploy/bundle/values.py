@@ -3,9 +3,12 @@
     BUNDLE/
       manifest.json   what is in it and the hash of every other file
       plan.json       the plan it was built from
+      observed.json   what the last start showed, once there was one; neither listed nor hashed
+      sbom.cdx.json   what it consists of and needs, as CycloneDX has it
       model/          what the runtime loads
+      start/          how to start it without this tool, for runtimes that have a container image
 
-Same inputs, same bytes: no time, host or path of the building machine is in any file.
+Same inputs, same bytes: no time, host or path of the building machine is in any listed file.
 `writer` writes one, `reader` reads and verifies it.
 """
 
@@ -19,7 +22,10 @@ from trt_nemotron.facts.target import RuntimeName
 
 MANIFEST_NAME = "manifest.json"
 PLAN_NAME = "plan.json"
+OBSERVED_NAME = "observed.json"
+"""What the last start showed (`deploy.observed`): no part of what was built, hence not listed."""
 MODEL_FOLDER = "model"
+START_FOLDER = "start"
 
 
 class BundleFile(Value, frozen=True, kw_only=True):
@@ -39,7 +45,9 @@ class Manifest(Document, frozen=True, kw_only=True):
         files: every file but the manifest, sorted by path.
         source_sha256: hash over the names and hashes of the checkpoint's own files; a plan alone
             cannot tell two checkpoints of one shape apart.
-        seal_sha256: hash of this manifest with an empty seal, so that damage to it shows.
+        image: the container image to run, by digest; empty where none was pinned.
+        seal_sha256: hash of this manifest with an empty seal, so that damage to it shows. It is
+            the last field, and the bytes of the file are what it seals.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/bundle/1"
@@ -54,6 +62,7 @@ class Manifest(Document, frozen=True, kw_only=True):
     model_path: str
     files: tuple[BundleFile, ...]
     source_sha256: str = ""
+    image: str = ""
     seal_sha256: str = ""
 
 

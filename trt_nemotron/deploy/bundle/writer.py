@@ -1,18 +1,24 @@
 """Building a bundle: in a folder beside its destination, renamed when it is whole."""
 
-import glob
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from msgspec.structs import replace
 
 from trt_nemotron import __version__
+from trt_nemotron.deploy.bundle.destination import (
+    building_folder,
+    check_destination,
+    normalise_folders,
+    read_manifest,
+    remove_leftovers,
+    take_place,
+)
+from trt_nemotron.deploy.bundle.hash_memory import HashMemory
 from trt_nemotron.deploy.bundle.hashing import HashMeter, sha256_of_set
+from trt_nemotron.deploy.bundle.names import mode_of
 from trt_nemotron.deploy.bundle.placing import source_folder
 from trt_nemotron.deploy.bundle.reader import verify_bundle
 from trt_nemotron.deploy.bundle.values import (
@@ -25,22 +31,26 @@ from trt_nemotron.deploy.bundle.values import (
     sealed,
 )
 from trt_nemotron.deploy.checkpoint.known_model import require_files
+from trt_nemotron.deploy.checkpoint.published import as_published
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.protocol import Runtime
-from trt_nemotron.document import read_document, sha256_of, write_document
-from trt_nemotron.errors import (
-    BundleDamaged,
-    CheckpointUnusable,
-    EnvironmentUnfit,
-    InvalidInput,
-)
+from trt_nemotron.deploy.runtimes.staged import is_to_be_finished
+from trt_nemotron.deploy.sbom.bill import SBOM_NAME, bill_of_materials
+from trt_nemotron.deploy.starters.files import starter_files
+from trt_nemotron.document import sha256_of, to_json, write_atomically, write_document
+from trt_nemotron.errors import BundleDamaged, CheckpointUnusable
 from trt_nemotron.progress import SILENT, Progress
 
-_LOCK_NAME = "lock"
-_BUNDLE_FOLDER = "bundle"
-_UNLOCKED_GRACE_S = 60.0
-_MARGIN_BYTES = 4 * 1024 * 1024  # manifest, plan, folders
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What a bundle follows from: two of the same have the same bytes."""
+
+    configuration_sha256: str
+    source_sha256: str
+    image: str
+    tool_version: str = __version__
 
 
 def build_bundle(
@@ -51,15 +61,26 @@ def build_bundle(
     progress: Progress = SILENT,
     *,
     force: bool = False,
+    image: str = "",
 ) -> Manifest:
     """Build `plan` into the folder `out`, or find there that it was built already.
 
-    A bundle at `out` with the same plan, checkpoint and tool version that verifies is reused: a
-    new one would have the same bytes. Whatever else is there is kept, unless it is a bundle of ours
-    and `force` is set, be it another one or a damaged one.
+    A bundle at `out` with the same plan, checkpoint, image and tool version that verifies is
+    reused: a new one would have the same bytes. One that waits for a step which only the device can
+    take is built on when this is the device. Whatever else is there is kept, unless it is a
+    bundle of ours and `force` is set, be it another one or a damaged one.
 
     The new one takes its place by a rename: a reader sees the old one, or none for an instant, or
     the new one, never half of one. What a killed build left beside `out` is removed first.
+
+    Args:
+        out: the bundle's folder.
+        plan: what to build.
+        checkpoint: the weights, which are hashed.
+        runtime: that of the plan.
+        progress: told of what takes long.
+        force: replace another or a damaged bundle.
+        image: the container image to run, by digest; without it the bundle is not pinned to one.
 
     Raises:
         InvalidInput: `out` holds something that must not be replaced.
@@ -69,45 +90,39 @@ def build_bundle(
         OSError: as the system says; nothing is left behind.
     """
     out = out.absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(out)
-    source_sha256 = _hash_source(checkpoint, progress)
-    existing = _reuse(out, plan, source_sha256, progress, force=force)
-    if existing is not None:
+    remove_leftovers(out)
+    origin = _Origin(sha256_of(plan), _hash_source(checkpoint, progress), image)
+    existing = _reuse(out, origin, progress, force=force)
+    goes_on = existing is not None and is_to_be_finished(runtime, out / MODEL_FOLDER, plan)
+    if existing is not None and not goes_on:
         progress.note(f"already built: {out}")
         return existing
-    check_destination(out, runtime.built_bytes(plan, checkpoint), force=force)
-    with _building_folder(out) as building:
-        manifest = _write(
-            building, plan, checkpoint, runtime, source_sha256=source_sha256, progress=progress
-        )
-        _take_place(building, out)
+    check_destination(out, runtime.built_bytes(plan, checkpoint), force=force or goes_on)
+    with building_folder(out) as building:
+        manifest = _write(building, plan, checkpoint, runtime, origin=origin, progress=progress)
+        take_place(building, out)
     return manifest
 
 
 def find_built(
-    out: Path, plan: Plan, checkpoint: Checkpoint, progress: Progress = SILENT
+    out: Path,
+    plan: Plan,
+    checkpoint: Checkpoint,
+    progress: Progress = SILENT,
+    *,
+    image: str = "",
 ) -> Manifest | None:
     """The manifest of the bundle at `out` if `build_bundle` would reuse it; changes nothing."""
-    manifest = _read_manifest(out)
-    if manifest is None or not _is_same_build(manifest, plan, _hash_source(checkpoint, progress)):
+    manifest = read_manifest(out)
+    if manifest is None:
+        return None
+    origin = _Origin(sha256_of(plan), _hash_source(checkpoint, progress), image)
+    if origin != _origin_of(manifest):
         return None
     try:
         return verify_bundle(out, progress)
     except BundleDamaged:
         return None
-
-
-def check_destination(out: Path, needed_bytes: int, *, force: bool) -> None:
-    """See that a bundle may be put at `out` and that its disk has room for it; change nothing.
-
-    Raises:
-        InvalidInput: `out` holds something that must not be replaced.
-        EnvironmentUnfit: not enough disk space.
-    """
-    out = out.absolute()
-    _check_replaceable(out, force=force)
-    _check_space(out.parent, needed_bytes + _MARGIN_BYTES)
 
 
 def _write(
@@ -116,35 +131,67 @@ def _write(
     checkpoint: Checkpoint,
     runtime: Runtime,
     *,
-    source_sha256: str,
+    origin: _Origin,
     progress: Progress,
 ) -> Manifest:
     model_folder = folder / MODEL_FOLDER
     model_folder.mkdir()
     loaded = runtime.build(plan, checkpoint, model_folder, progress)
     write_document(folder / PLAN_NAME, plan)
-    _normalise_folders(folder)
-    manifest = Manifest(
+    described = Manifest(
         name=bundle_name(plan),
-        tool_version=__version__,
+        tool_version=origin.tool_version,
         target=plan.target,
         runtime=plan.runtime,
         release=plan.release,
         served_model_name=plan.served_model_name,
-        configuration_sha256=sha256_of(plan),
+        configuration_sha256=origin.configuration_sha256,
         model_path=(Path(MODEL_FOLDER) / loaded).as_posix(),
-        files=_list_files(folder, progress),
-        source_sha256=source_sha256,
+        files=(),
+        source_sha256=origin.source_sha256,
+        image=origin.image,
     )
-    manifest = sealed(manifest)
+    _write_texts(folder, starter_files(runtime, plan, described))
+    normalise_folders(folder)
+    listed = replace(described, files=_list_files(folder, progress))
+    manifest = sealed(replace(listed, files=_with_bill(folder, listed, plan, runtime.image(plan))))
     write_document(folder / MANIFEST_NAME, manifest)
     return manifest
 
 
+def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode_of(name))
+
+
+def _with_bill(folder: Path, manifest: Manifest, plan: Plan, image: str) -> tuple[BundleFile, ...]:
+    """The files of a bundle and its bill of materials, which holds the hashes of the others."""
+    bill = bill_of_materials(manifest, plan, manifest.image or image, _installed_version)
+    data = to_json(bill)
+    write_atomically(folder / SBOM_NAME, data)
+    own = BundleFile(path=SBOM_NAME, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return tuple(sorted((*manifest.files, own), key=lambda file: file.path))
+
+
+def _installed_version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
 def _list_files(folder: Path, progress: Progress) -> tuple[BundleFile, ...]:
+    """Every file with its hash. Weights that are hard links to the source were hashed as such, and
+    are not read again; copies are.
+    """
     progress.phase("hashing the bundle")
     paths = {path.relative_to(folder).as_posix(): path for path in _files_below(folder)}
-    meter = HashMeter(progress, sum(path.stat().st_size for path in paths.values()))
+    meter = HashMeter(progress, sum(path.stat().st_size for path in paths.values()), HashMemory())
     return tuple(
         BundleFile(path=name, size_bytes=path.stat().st_size, sha256=meter.sha256(path))
         for name, path in sorted(paths.items())
@@ -155,21 +202,21 @@ def _files_below(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if not path.is_dir())
 
 
-def _normalise_folders(folder: Path) -> None:
-    """Folders get one mode whatever the umask; files get theirs where they are written."""
-    for path in (folder, *folder.rglob("*")):
-        if path.is_dir():
-            path.chmod(0o755)
-
-
 def _hash_source(checkpoint: Checkpoint, progress: Progress) -> str:
+    """One hash for the checkpoint; each file is held against what its publisher says of it.
+
+    Files that were hashed before, as they are now, are not read again: a build that was stopped
+    goes on with the next file.
+    """
     require_files(checkpoint)
     progress.phase("hashing the checkpoint")
-    meter = HashMeter(progress, sum(file.size_bytes for file in checkpoint.files))
+    total = sum(file.size_bytes for file in checkpoint.files)
+    meter = HashMeter(progress, total, HashMemory())
     folder = source_folder(checkpoint)
     try:
         return sha256_of_set(
-            (file.name, meter.sha256(folder / file.name)) for file in checkpoint.files
+            (file.name, as_published(file, meter.sha256(folder / file.name), folder))
+            for file in checkpoint.files
         )
     except FileNotFoundError as fault:
         raise CheckpointUnusable(
@@ -179,27 +226,15 @@ def _hash_source(checkpoint: Checkpoint, progress: Progress) -> str:
         ) from fault
 
 
-def _read_manifest(out: Path) -> Manifest | None:
-    """The manifest of a bundle of ours at `out`; nothing when there is none that can be read."""
-    try:
-        return read_document(out / MANIFEST_NAME, Manifest)
-    except InvalidInput:
-        return None
-
-
-def _is_same_build(manifest: Manifest, plan: Plan, source_sha256: str) -> bool:
-    return (manifest.configuration_sha256, manifest.source_sha256, manifest.tool_version) == (
-        sha256_of(plan),
-        source_sha256,
-        __version__,
+def _origin_of(manifest: Manifest) -> _Origin:
+    return _Origin(
+        manifest.configuration_sha256, manifest.source_sha256, manifest.image, manifest.tool_version
     )
 
 
-def _reuse(
-    out: Path, plan: Plan, source_sha256: str, progress: Progress, *, force: bool
-) -> Manifest | None:
-    manifest = _read_manifest(out)
-    if manifest is None or not _is_same_build(manifest, plan, source_sha256):
+def _reuse(out: Path, origin: _Origin, progress: Progress, *, force: bool) -> Manifest | None:
+    manifest = read_manifest(out)
+    if manifest is None or origin != _origin_of(manifest):
         return None
     try:
         return verify_bundle(out, progress)
@@ -207,90 +242,3 @@ def _reuse(
         if force:
             return None
         raise
-
-
-def _check_replaceable(out: Path, *, force: bool) -> None:
-    if not os.path.lexists(out) or (
-        out.is_dir() and not out.is_symlink() and not any(out.iterdir())
-    ):
-        return
-    manifest = _read_manifest(out)
-    if manifest is None or out.is_symlink():
-        raise InvalidInput(
-            f"{out} exists and is no bundle of ours; it is left alone",
-            next_step="Choose another folder with --out, or move it away.",
-        )
-    if not force:
-        raise InvalidInput(
-            f"{out} holds another bundle",
-            evidence=f"{manifest.name}, built by version {manifest.tool_version} from "
-            f"configuration {manifest.configuration_sha256[:12]}",
-            next_step="Replace it with --force, or choose another folder with --out.",
-        )
-
-
-def _check_space(folder: Path, needed_bytes: int) -> None:
-    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
-    available = shutil.disk_usage(existing).free
-    if available < needed_bytes:
-        raise EnvironmentUnfit(
-            f"not enough disk space in {folder}",
-            evidence=f"{needed_bytes} bytes are needed, {available} are available",
-            next_step="Free some space, or choose a folder on another disk with --out.",
-        )
-
-
-def _prefix(out: Path) -> str:
-    return f".{out.name}.building-"
-
-
-@contextmanager
-def _building_folder(out: Path) -> Iterator[Path]:
-    """A new folder beside `out`, held by a lock that ends with this process, removed at the end."""
-    outer = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
-    lock = FileLock(outer / _LOCK_NAME)
-    try:
-        with lock:
-            bundle = outer / _BUNDLE_FOLDER
-            bundle.mkdir()
-            yield bundle
-    finally:
-        shutil.rmtree(outer, ignore_errors=True)
-
-
-def _remove_leftovers(out: Path) -> None:
-    """Remove what builds of `out` left that were killed: folders whose lock nobody holds."""
-    for outer in out.parent.glob(f"{glob.escape(_prefix(out))}*"):
-        if _is_abandoned(outer):
-            _rescue_previous(outer, out)
-            shutil.rmtree(outer, ignore_errors=True)
-
-
-def _is_abandoned(outer: Path) -> bool:
-    lock_path = outer / _LOCK_NAME
-    if not lock_path.exists():  # killed, or just being made, between two system calls
-        return time.time() - outer.stat().st_mtime > _UNLOCKED_GRACE_S
-    try:
-        with FileLock(lock_path, timeout=0):
-            return True
-    except Timeout:
-        return False
-
-
-def _take_place(building: Path, out: Path) -> None:
-    """Rename the new bundle to `out`; what was there waits aside until that has succeeded."""
-    previous = building.parent / "previous"
-    if out.is_dir() and any(out.iterdir()):
-        out.rename(previous)
-    try:
-        building.rename(out)
-    except OSError:
-        _rescue_previous(building.parent, out)
-        raise
-
-
-def _rescue_previous(outer: Path, out: Path) -> None:
-    """Put a bundle back that was set aside for one that never came."""
-    previous = outer / "previous"
-    if previous.is_dir() and not out.exists():
-        previous.rename(out)

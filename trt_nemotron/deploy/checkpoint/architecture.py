@@ -1,4 +1,4 @@
-"""The tensors that a dense NemotronH network of a given shape consists of, by name and shape.
+"""The tensors that a NemotronH network of a given shape consists of, by name and shape.
 
 Two spellings: the one of `config.json` checkpoints (names as NVIDIA publishes them, without the
 leading `backbone.` or `model.`) and the one of GGUF files. Pure functions; the readers compare
@@ -7,15 +7,17 @@ what they find with them, the ledger counts bytes with them, the converter write
 
 from collections.abc import Iterator
 
-from trt_nemotron.deploy.shape import NemotronHShape
+from trt_nemotron.deploy.shape import ExpertsShape, NemotronHShape
 from trt_nemotron.errors import CheckpointUnusable
 
 ARCHITECTURE = "nemotron_h"
-"""What `config.json` and GGUF files call the dense network."""
+"""What `config.json` calls the network, and GGUF files the dense one."""
 
 Dimensions = tuple[int, ...]
 
 HUB_OUTPUT = "lm_head.weight"
+ROUTED_EXPERTS = ".mixer.experts."
+"""Within the names of all tensors of routed experts, their scales included, and of no others."""
 GGUF_OUTPUT = "output.weight"
 
 
@@ -36,7 +38,10 @@ def hub_tensors(shape: NemotronHShape) -> dict[str, Dimensions]:
 
 
 def gguf_tensors(shape: NemotronHShape) -> dict[str, Dimensions]:
-    """Name -> dimensions as GGUF writes them: the row length first, the reverse of PyTorch."""
+    """Name -> dimensions as GGUF writes them: the row length first, the reverse of PyTorch.
+
+    For dense networks: GGUF files with experts are refused where they are read and written.
+    """
     tensors: dict[str, Dimensions] = {
         "token_embd.weight": (shape.hidden_size, shape.vocab_size),
         "output_norm.weight": (shape.hidden_size,),
@@ -87,9 +92,26 @@ def _hub_mixer(shape: NemotronHShape, kind: str) -> Iterator[tuple[str, Dimensio
         yield "k_proj.weight", (keys, hidden)
         yield "v_proj.weight", (keys, hidden)
         yield "o_proj.weight", (hidden, queries)
+    elif shape.experts is not None and kind == "E":
+        yield from _hub_experts(shape.experts, hidden)
     else:
         yield "up_proj.weight", (shape.intermediate_size, hidden)
         yield "down_proj.weight", (hidden, shape.intermediate_size)
+
+
+def _hub_experts(experts: ExpertsShape, hidden: int) -> Iterator[tuple[str, Dimensions]]:
+    """As published: experts one by one, though transformers holds them in one tensor."""
+    yield "gate.weight", (experts.routed, hidden)
+    yield "gate.e_score_correction_bias", (experts.routed,)
+    width = experts.latent_size or hidden
+    for index in range(experts.routed):
+        yield f"experts.{index}.up_proj.weight", (experts.size, width)
+        yield f"experts.{index}.down_proj.weight", (width, experts.size)
+    yield "shared_experts.up_proj.weight", (experts.shared_size, hidden)
+    yield "shared_experts.down_proj.weight", (hidden, experts.shared_size)
+    if experts.latent_size is not None:
+        yield "fc1_latent_proj.weight", (experts.latent_size, hidden)
+        yield "fc2_latent_proj.weight", (hidden, experts.latent_size)
 
 
 def _gguf_mixer(shape: NemotronHShape, kind: str) -> Iterator[tuple[str, Dimensions]]:

@@ -46,6 +46,14 @@ _FIELDS = {
     "max_position_embeddings": "max_position_embeddings",
 }
 
+_EXPERT_FIELDS = {
+    "routed": "n_routed_experts",
+    "per_token": "num_experts_per_tok",
+    "size": "moe_intermediate_size",
+    "shared_size": "moe_shared_expert_intermediate_size",
+}
+"""Read only where the pattern has layers `E`: dense checkpoints carry them as idle defaults."""
+
 
 def read_hub_config(folder: Path) -> NemotronHShape:
     """The shape that `config.json` in `folder` describes.
@@ -55,11 +63,19 @@ def read_hub_config(folder: Path) -> NemotronHShape:
             of the wrong type, or a variant that cannot be represented.
     """
     path = folder / CONFIG_NAME
-    config = _parse(path)
+    return shape_of_config(_parse(path), path)
+
+
+def shape_of_config(config: dict[str, Any], path: Path) -> NemotronHShape:
+    """The shape that a parsed `config.json` describes; `path` names it in messages.
+
+    Raises:
+        CheckpointUnusable: as `read_hub_config`, for a file that is there and is JSON.
+    """
     model_type = config.get("model_type")
     if model_type != ARCHITECTURE:
         raise CheckpointUnusable(
-            f"{folder} is not a NemotronH checkpoint",
+            f"{path.parent} is not a NemotronH checkpoint",
             evidence=f"{CONFIG_NAME} says model_type {model_type!r}, expected {ARCHITECTURE!r}",
             next_step="Give a checkpoint of NVIDIA-Nemotron-3-Nano-4B, or --checkpoint embedded.",
         )
@@ -120,12 +136,6 @@ def _pattern(path: Path, config: dict[str, Any]) -> str:
         pattern = written
     else:
         raise _unusable_key(path, "neither hybrid_override_pattern nor layers_block_type is there")
-    if "E" in pattern:
-        raise CheckpointUnusable(
-            f"{path} describes a mixture of experts, which cannot be represented yet",
-            evidence=f"layers: {pattern} (E: mixture of experts)",
-            next_step="Use a dense checkpoint: NVIDIA-Nemotron-3-Nano-4B.",
-        )
     layers = config.get("num_hidden_layers", len(pattern))
     if layers != len(pattern):
         raise _unusable_key(path, f"num_hidden_layers is {layers}, the pattern has {len(pattern)}")
@@ -133,12 +143,11 @@ def _pattern(path: Path, config: dict[str, Any]) -> str:
 
 
 def _shape(path: Path, config: dict[str, Any]) -> NemotronHShape:
-    tree: dict[str, Any] = {"pattern": _pattern(path, config)}
+    pattern = _pattern(path, config)
     head_dim = config.get("head_dim", config.get("attention_head_dim"))
-    for field, key in _FIELDS.items():
-        if key not in config:
-            raise _unusable_key(path, f"key {key!r} is missing")
-        tree[field] = config[key]
+    tree = {"pattern": pattern, **_taken(path, config, _FIELDS)}
+    if "E" in pattern:
+        tree["experts"] = _experts(path, config)
     if head_dim is None:
         raise _unusable_key(path, "key 'head_dim' is missing")
     tree["head_dim"] = head_dim
@@ -149,6 +158,25 @@ def _shape(path: Path, config: dict[str, Any]) -> NemotronHShape:
         raise _unusable_key(path, str(fault)) from fault
     refuse_inconsistent(shape, str(path))
     return shape
+
+
+def _taken(path: Path, config: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
+    for key in fields.values():
+        if key not in config:
+            raise _unusable_key(path, f"key {key!r} is missing")
+    return {field: config[key] for field, key in fields.items()}
+
+
+def _experts(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    shared = config.get("n_shared_experts", 1)
+    if shared != 1:
+        raise CheckpointUnusable(
+            f"{path} describes a variant of NemotronH that cannot be represented",
+            evidence=f"n_shared_experts is {shared!r}; only 1 is supported",
+            next_step="Use a published checkpoint.",
+        )
+    latent = config.get("moe_latent_size")
+    return {**_taken(path, config, _EXPERT_FIELDS), "latent_size": latent}
 
 
 def _unusable_key(path: Path, evidence: str) -> CheckpointUnusable:

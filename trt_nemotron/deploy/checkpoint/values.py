@@ -9,10 +9,17 @@ CheckpointFormat = Literal["safetensors", "gguf"]
 
 
 class CheckpointFile(Value, frozen=True, kw_only=True):
-    """One file of a checkpoint: its name relative to the checkpoint's folder and its size."""
+    """One file of a checkpoint.
+
+    Attributes:
+        name: relative to the checkpoint's folder.
+        sha256: what its publisher says of its content; empty when nobody said. A file that differs
+            is refused before anything is built from it.
+    """
 
     name: str
     size_bytes: int
+    sha256: str = ""
 
 
 class TensorGroup(Value, frozen=True, kw_only=True):
@@ -44,6 +51,7 @@ class Checkpoint(Value, frozen=True, kw_only=True):
         kv_cache: the type of KV cache that it brings scales for (`fp8`); empty for none.
         embedding_bytes: of the token embeddings, of which a step reads single rows; 0 where the
             output layer reads the same tensor.
+        routed_bytes: of all routed experts, of which a token visits a few; 0 without experts.
         stated_quantization: what its own configuration says of it; empty when it says nothing.
     """
 
@@ -57,14 +65,29 @@ class Checkpoint(Value, frozen=True, kw_only=True):
     revision: str = ""
     kv_cache: Literal["", "fp8"] = ""
     embedding_bytes: int = 0
+    routed_bytes: int = 0
     stated_quantization: str = ""
 
     @property
     def parameters(self) -> int:
-        """Elements of all tensors; scales are none."""
+        """Elements of all tensors; scales are none, the bias of a router counts with them."""
         return sum(group.elements for group in self.groups if not group.is_scale)
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of all tensors as stored; headers and padding are not weights."""
         return sum(group.size_bytes for group in self.groups)
+
+    @property
+    def least_read_bytes(self) -> int:
+        """Weights that no decode step can do without, whatever its batch.
+
+        All but the token embeddings and, of the routed experts, those that one token leaves out:
+        that all tokens of a batch visit the same ones is unlikely, and cannot be excluded.
+        """
+        experts = self.shape.experts
+        idle = 0
+        if experts is not None:
+            share = experts.routed - experts.per_token
+            idle = -(-self.routed_bytes * share // experts.routed)
+        return self.weight_bytes - self.embedding_bytes - idle

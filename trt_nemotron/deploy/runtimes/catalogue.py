@@ -8,6 +8,7 @@ from trt_nemotron.errors import InvalidInput
 _MODULES = {
     "llamacpp": "trt_nemotron.deploy.runtimes.llamacpp.runtime",
     "trtllm": "trt_nemotron.deploy.runtimes.trtllm.runtime",
+    "edgellm": "trt_nemotron.deploy.runtimes.edgellm.runtime",
     "transformers": "trt_nemotron.deploy.runtimes.transformers.runtime",
 }
 

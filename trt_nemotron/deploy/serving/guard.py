@@ -39,7 +39,8 @@ from typing import Any
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.02
 _KILL_WAIT_S = 10.0
-_CLEAN_UP_S = 20.0
+_CLEAN_UP_S = 60.0  # an engine on a busy machine takes its time
+_CLEAN_UP_TRIES = 3
 _LIFELINE = 0
 _EVENTS = 1
 
@@ -174,16 +175,23 @@ class Guard:
             with suppress(OSError):
                 os.unlink(self._temporary)  # noqa: PTH108 - as above
         if self._after:
-            with suppress(OSError):
-                self._run_after()
+            deadline = time.monotonic() + _CLEAN_UP_S
+            for _ in range(_CLEAN_UP_TRIES):
+                with suppress(OSError):
+                    if self._run_after(deadline) == 0:
+                        return
+                self._wait(_POLL_S)
 
-    def _run_after(self) -> None:
+    def _run_after(self, deadline: float) -> int:
+        """Run it once, silently; its exit status."""
         silence = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
         cleaner = os.posix_spawnp(
             self._after[0], self._after, self._environment, file_actions=silence, setpgroup=0
         )
-        deadline = time.monotonic() + _CLEAN_UP_S
-        while os.waitpid(cleaner, os.WNOHANG)[0] == 0:
+        while True:
+            ended, status = os.waitpid(cleaner, os.WNOHANG)
+            if ended:
+                return status
             if time.monotonic() > deadline:
                 os.kill(cleaner, signal.SIGKILL)
             self._wait(_POLL_S)

@@ -16,8 +16,8 @@ from trt_nemotron.facts.release import KnownFailure
 GRACE_S = 10.0
 """Seconds a server has to end by itself before it is killed."""
 
-GUARD_MARGIN_S = 35.0
-"""Seconds a guard may take beyond that: 10 for what it has killed, 20 for a container engine."""
+GUARD_MARGIN_S = 75.0
+"""Seconds a guard may take beyond that: 10 for what it has killed, 60 for a container engine."""
 
 _GUARD_ANSWER_S = 30.0
 _TAIL_LINES = 15

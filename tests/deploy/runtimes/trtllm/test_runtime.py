@@ -14,7 +14,7 @@ from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
-from trt_nemotron.deploy.planning import make_plan
+from trt_nemotron.deploy.planning import _refuse_missing_runtime, make_plan
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 from trt_nemotron.deploy.runtimes.protocol import LatencyGoal, Place, Wishes
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput, PlanRefused
@@ -212,8 +212,11 @@ def test_board_is_planned_for_on_any_machine_and_a_computer_only_on_itself(
 
 
 def test_runtime_that_is_known_and_not_yet_there_names_the_one_that_is(tiny_checkpoint: Path):
-    with pytest.raises(InvalidInput, match="cannot use the runtime edgellm yet") as fault:
-        make_plan("thor", None, tiny_checkpoint, Wishes(), LAPTOP)
+    thor = load_target("thor")
+    absent = msgspec.structs.replace(thor.runtimes[0], runtime="vllm")
+    with pytest.raises(InvalidInput, match="cannot use the runtime vllm yet") as fault:
+        _refuse_missing_runtime(thor, absent)
     assert "--runtime trtllm --experimental" in fault.value.next_step
+    assert make_plan("thor", None, tiny_checkpoint, Wishes(), LAPTOP)[0].runtime == "edgellm"
     with pytest.raises(PlanRefused, match="refused on target"):
         make_plan("h100-sxm", "edgellm", tiny_checkpoint, Wishes(), LAPTOP)

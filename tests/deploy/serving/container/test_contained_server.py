@@ -34,8 +34,10 @@ def podman(*words: str) -> str:
 
 
 def containers(form: str = "{{.Names}}") -> list[str]:
-    ours = "label=io.trt-nemotron.instance"
-    return podman("ps", "--all", "--filter", ours, "--format", form).split()
+    """Those of this test: others may run at the same time."""
+    ours = ("--filter", "label=io.trt-nemotron.instance",
+            "--filter", f"volume={os.environ['VOLUME_OF_THIS_TEST']}")  # fmt: skip
+    return podman("ps", "--all", *ours, "--format", form).split()
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +49,10 @@ def contained(
     configuration.write_text(CONFIGURATION)
     monkeypatch.setenv("CONTAINERS_CONF", str(configuration))
     monkeypatch.setenv("RUNTIME_DOUBLE_IMAGE", image)
-    before = set(containers())
-    yield
-    eventually(lambda: not set(containers()) - before, "no container is left", 30.0)
     volume = f"trt-nemotron-test-{traces.marker}"
+    monkeypatch.setenv("VOLUME_OF_THIS_TEST", volume)
+    yield
+    eventually(lambda: not containers(), "no container is left", 30.0)
     subprocess.run(["podman", "volume", "rm", "--force", volume], check=False, capture_output=True)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from trt_nemotron.command import run
-from trt_nemotron.deploy.serving.container.engine import Engine
+from trt_nemotron.deploy.serving.container.engine import Engine, find_engine
 from trt_nemotron.deploy.serving.container.image import local_image, pin
 from trt_nemotron.document import Value
 from trt_nemotron.errors import CommandFailed, EnvironmentUnfit
@@ -28,6 +28,23 @@ class ResolvedImage(Value, frozen=True, kw_only=True):
     told_by: str = ""
     architecture: str = ""
     size_bytes: int = 0
+
+
+def is_pinned(reference: str) -> bool:
+    """Whether `reference` names its content: by a digest, or by an image's id, which is one too."""
+    return bool(_DIGEST.fullmatch(reference.rpartition("@")[2]))
+
+
+def find_resolved(reference: str) -> ResolvedImage:
+    """`resolve_image` with whatever engine answers here, if any does.
+
+    Raises:
+        EnvironmentUnfit: nobody here can tell.
+    """
+    engine = None
+    with suppress(EnvironmentUnfit):
+        engine = find_engine()
+    return resolve_image(reference, engine)
 
 
 def printed_by(argv: tuple[str, ...]) -> str | None:
@@ -61,7 +78,7 @@ def resolve_image(
             architecture=local.architecture,
             size_bytes=local.size_bytes,
         )
-    if _DIGEST.search(reference.partition("@")[2]):
+    if is_pinned(reference):
         return ResolvedImage(reference=reference, pinned=reference)
     for argv in _questions(reference):
         found = _DIGEST.search(ask(argv) or "")

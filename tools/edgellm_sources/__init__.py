@@ -1,0 +1,1 @@
+"""Reading TensorRT Edge-LLM's sources without running them."""

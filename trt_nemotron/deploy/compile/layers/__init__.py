@@ -1,0 +1,1 @@
+"""One module per kind of layer: what it computes, in standard ONNX operators."""

@@ -1,0 +1,1 @@
+"""Runtime `edgellm`: TensorRT Edge-LLM, real TensorRT engines for Thor and Spark."""

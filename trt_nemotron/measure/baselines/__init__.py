@@ -1,0 +1,1 @@
+"""Baselines: runs that later ones are compared with, kept with their history."""
