@@ -39,7 +39,7 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 
 ## Parts of the above
 
-test-main: $(VENV)/.dev browser ## All tests but those with torch
+test-main: $(VENV)/.dev ci-packages ## All tests but those with torch
 	$(BIN)/python -m pytest $(PARALLEL) -m "not torch and not device"
 
 test-torch: $(VENV_TORCH)/.dev ## The tests with torch
@@ -55,14 +55,17 @@ types: $(VENV)/.dev ## mypy, strict
 docs-check: $(VENV)/.dev ## Links, commands and options shown in the documentation
 	$(BIN)/python tools/check_docs.py
 
-# A test opens the report in Chromium where there is one. A CI machine of Debian's kind gets it here;
-# nobody's own machine is changed.
-browser:
-	@if [ -n "$${CI:-}" ] && ! command -v chromium >/dev/null && command -v apt-get >/dev/null \
-	&& [ "$$(id -u)" = 0 ]; then \
-		echo "installing Chromium for the report's browser test"; \
-		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null 2>&1 \
-		|| echo "Chromium could not be installed: its test will be skipped, with the reason"; fi
+# Tests open the report in Chromium and run servers in containers with podman, where there are such. A CI
+# machine of Debian's kind gets both here; nobody's own machine is changed. With CI set a missing engine
+# is a failure; without it those tests are skipped, with the reason.
+CI_PACKAGES := chromium podman runc catatonit slirp4netns containernetworking-plugins iptables busybox-static
+ci-packages:
+	@if [ -n "$${CI:-}" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	&& ! dpkg -s $(CI_PACKAGES) >/dev/null 2>&1; then \
+		echo "installing $(CI_PACKAGES)"; \
+		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $(CI_PACKAGES); } \
+			>.ci-packages.log 2>&1 || { tail -5 .ci-packages.log; echo "not all could be installed"; }; \
+		rm -f .ci-packages.log; fi
 
 ## Environments and artefacts
 
@@ -119,5 +122,5 @@ $(VENV_TORCH)/.dev: locks/torch.txt pyproject.toml | $(VENV_TORCH)/bin/python
 	@$(TORCH_BIN)/python $(INSTALL_SELF)
 	@touch $@
 
-.PHONY: demo test test-fast check format test-main test-torch lint types docs-check browser env env-torch \
+.PHONY: demo test test-fast check format test-main test-torch lint types docs-check ci-packages env env-torch \
 	lock train wheel clean help

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-RUNTIMES = {"torch", "transformers", "numpy", "xllamacpp", "gguf", "requests", "huggingface_hub", "httpx2", "onnx"}
+RUNTIMES = {"torch", "transformers", "numpy", "xllamacpp", "gguf", "requests"} | {
+    "huggingface_hub", "httpx2", "onnx",
+}  # fmt: skip
 HEAVY = RUNTIMES | {"rich", "yaml", "msgspec"}
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from trt_nemotron.pipeline.order import CheckResult
 
 _SIGNS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[dim]–[/]"}  # noqa: RUF001
+_PHASELESS = {"smoke"}
+"""Stages that say no phase of their own: without one their steps would be shown under the last."""
+
 _WIDTH = max(map(len, STAGES))
 
 
@@ -48,7 +51,7 @@ class CheckScreen:
     def stage_begins(self, name: StageName) -> None:
         """Show the stage as the one at work; plain output has a line when it ends."""
         self._stage = name
-        if self._screen.is_terminal:
+        if self._screen.is_terminal or name in _PHASELESS:
             self._progress.phase(name)
 
     def stage_ends(self, outcome: StageOutcome) -> None:

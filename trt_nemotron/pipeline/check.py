@@ -11,6 +11,7 @@ Every stage's value is written into one folder as soon as it is there:
       .lock             held while a check writes here
 """
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -160,9 +161,16 @@ class _Check:
             log=self._out / "server.log",
         )
 
+    def _client(self, server: RunningServer, manifest: Manifest) -> Client:
+        return Client(
+            server.endpoint.url,
+            model=manifest.served_model_name,
+            api_key=_api_key(server) or None,
+        )
+
     def _smoke(self, server: RunningServer, manifest: Manifest) -> SmokeReport:
         with self._stages.stage("smoke") as notes, _server_answers_for(server):
-            client = Client(server.endpoint.url, model=manifest.served_model_name)
+            client = self._client(server, manifest)
             client = client.having(dialect=client.detect_dialect())
             model = manifest.served_model_name
             report = run_smoke(
@@ -185,7 +193,7 @@ class _Check:
 
     def _bench(self, server: RunningServer, manifest: Manifest) -> Measurement:
         with self._stages.stage("bench") as notes, _server_answers_for(server):
-            client = Client(server.endpoint.url, model=manifest.served_model_name)
+            client = self._client(server, manifest)
             measurement = run_bench(
                 server.endpoint.url,
                 manifest.served_model_name,
@@ -194,6 +202,7 @@ class _Check:
                 bundle_environment(manifest),
                 progress=self._audience,
                 profile=self._order.profile,
+                api_key=_api_key(server),
             )
             write_measurement(self._out / "measurement.json.gz", measurement)
             measured = sum(not record.is_warmup for record in measurement.records)
@@ -268,6 +277,11 @@ def _server_answers_for(server: RunningServer) -> Iterator[None]:
     except (EndpointUnfit, NoValidMeasurement):
         server.check(_NEWS_S)
         raise
+
+
+def _api_key(server: RunningServer) -> str:
+    """The key that the server asks for; empty for none."""
+    return os.environ.get(server.api_key_variable, "") if server.api_key_variable else ""
 
 
 def _exit_code_of(fault: BaseException) -> int:

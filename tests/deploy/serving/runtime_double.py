@@ -32,6 +32,7 @@ class RuntimeDouble:
         self.environment: dict[str, str] = {}
         self.secret_names: tuple[str, ...] = ()
         self.is_model_listed = True
+        self.api_key_variable = ""
         self.ports: list[int] = []
         self.container_image = os.environ.get("RUNTIME_DOUBLE_IMAGE", "")
 
@@ -63,6 +64,7 @@ class RuntimeDouble:
             ready_pattern=self.ready_pattern,
             secret_names=self.secret_names,
             is_model_listed=self.is_model_listed,
+            api_key_variable=self.api_key_variable,
         )
 
     def image(self, plan: Plan) -> str:

@@ -30,6 +30,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-token", choices=["", "hang", "empty", "error", "die"], default="")
     parser.add_argument("--no-health", action="store_true")
     parser.add_argument("--no-models", action="store_true")
+    parser.add_argument("--key-variable", default="")
     return parser.parse_args(arguments)
 
 
@@ -62,6 +63,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        variable = self.server.options.key_variable
+        if variable and self.headers.get("Authorization") != f"Bearer {os.environ[variable]}":
+            self._answer(401, {"error": "a key, please"})
+            return
         fault = self.server.options.no_token
         if fault == "hang":
             print("hanging", flush=True)

@@ -57,5 +57,13 @@ def test_a_memory_of_its_own_is_not_looked_at(target: str):
     check_free_memory(plan, load_target(target), Memory(120 * GIB, 0))
 
 
+def test_the_board_is_known_by_nine_tenths_of_its_memory():
+    """What the system keeps of a board's memory is not shown; a smaller machine is another one."""
+    spark, few = load_target("spark"), 1 * GIB
+    check_free_memory(PLAN, spark, Memory(107 * GIB, few))
+    with pytest.raises(EnvironmentUnfit, match="not enough free memory"):
+        check_free_memory(PLAN, spark, Memory(108 * GIB, few))
+
+
 def test_a_machine_that_is_not_the_board_is_not_judged_by_its_plan():
     check_free_memory(PLAN, load_target("spark"), Memory(24 * GIB, 1 * GIB))

@@ -392,3 +392,25 @@ def test_proxies_of_the_environment_do_not_matter(start: Any, monkeypatch: pytes
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with start() as server:
         assert server.endpoint.state == "ready"
+
+
+def test_a_server_that_asks_for_a_key_is_asked_with_it(start: Any, monkeypatch: pytest.MonkeyPatch):
+    """The key is in a variable of ours; its value stands in no record and no log."""
+    monkeypatch.setenv("DOUBLE_API_KEY", "key-of-the-double")
+    runtime = start.runtime("--key-variable", "DOUBLE_API_KEY")
+    runtime.secret_names = ("DOUBLE_API_KEY",)
+    runtime.api_key_variable = "DOUBLE_API_KEY"
+    with start(runtime=runtime) as server:
+        assert server.api_key_variable == "DOUBLE_API_KEY"
+        kept = [path.read_text() for path in Path(server.endpoint.log).parent.glob("[!.]*")]
+        assert not [text for text in kept if "key-of-the-double" in text]
+
+
+def test_a_server_that_asks_for_a_key_and_gets_none_is_told(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DOUBLE_API_KEY", "key-of-the-double")
+    runtime = start.runtime("--key-variable", "DOUBLE_API_KEY")
+    runtime.secret_names = ("DOUBLE_API_KEY",)
+    with pytest.raises(ServerFailed, match="HTTP 401"):
+        start(runtime=runtime)

@@ -140,6 +140,7 @@ class Launch(Value, frozen=True, kw_only=True):
             serve` lists nothing.
         generate_route: a path that answers 200 once a token was generated; empty for none.
         warmups: requests whose answers are thrown away before the server counts as ready.
+        api_key_variable: the variable that holds the key it asks its clients for; empty for none.
         folders: made before it starts, where they are not there.
         container: the container that `argv` and `environment` are meant for; `None` for a process.
     """
@@ -152,6 +153,7 @@ class Launch(Value, frozen=True, kw_only=True):
     is_model_listed: bool = True
     generate_route: str = ""
     warmups: int = 0
+    api_key_variable: str = ""
     folders: tuple[str, ...] = ()
     container: Containment | None = None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from trt_nemotron.command import redact
+from trt_nemotron.deploy.runtimes.protocol import Launch
 from trt_nemotron.deploy.serving.lifeline import EventKind, GuardEvent, Lifeline
 from trt_nemotron.deploy.serving.log import explain, read_tail
 from trt_nemotron.deploy.serving.registry import Registry
@@ -28,6 +29,7 @@ class RunningServer:
 
     Attributes:
         phases: of its start, as its `Launch` has them.
+        api_key_variable: the variable of ours that holds the key it asks for; empty for none.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class RunningServer:
         *,
         grace_s: float,
         known_failures: Iterable[KnownFailure] = (),
-        phases: tuple[tuple[str, str], ...] = (),
+        launch: Launch | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._lifeline = lifeline
@@ -46,7 +48,8 @@ class RunningServer:
         self._grace_s = grace_s
         self._known_failures = tuple(known_failures)
         self._is_held = True
-        self.phases = phases
+        self.phases = launch.phases if launch else ()
+        self.api_key_variable = launch.api_key_variable if launch else ""
 
     @property
     def endpoint(self) -> Endpoint:

@@ -7,6 +7,8 @@ At the end of the block, at Ctrl-C, and when this process is killed, the server 
 `detach()` was called. `serve` and the pipeline both go through here.
 """
 
+import functools
+import os
 import re
 import secrets
 from collections.abc import Iterable
@@ -149,13 +151,13 @@ def start_server(
             manifest=manifest,
         )
     failures = _known_failures(plan, runtime)
-    server, pid = _start_held(start, registry, grace_s, failures, launch.phases)
+    server, pid = _start_held(start, registry, grace_s, failures, launch)
     question = Question(launch, url, manifest.served_model_name, timeout_s)
     readiness = Readiness(
         question,
         server=server,
         log=LogReader(Path(endpoint.log)),
-        transport=transport,
+        transport=_authorized(transport, launch),
         progress=progress,
     )
     try:
@@ -185,6 +187,12 @@ def _pinned(
     return replace(containment, image=image.pinned)
 
 
+def _authorized(transport: Transport, launch: Launch) -> Transport:
+    """`transport`, with the key that the server asks for."""
+    key = os.environ.get(launch.api_key_variable, "") if launch.api_key_variable else ""
+    return functools.partial(transport, api_key=key) if key else transport
+
+
 def _known_failures(plan: Plan, runtime: Runtime) -> tuple[KnownFailure, ...]:
     """Of the plan's own release, where there is a file of it; of the newest one otherwise."""
     try:
@@ -198,7 +206,7 @@ def _start_held(
     registry: Registry,
     grace_s: float,
     known_failures: Iterable[KnownFailure],
-    phases: tuple[tuple[str, str], ...],
+    launch: Launch,
 ) -> tuple[RunningServer, int]:
     """Take the name, start guard and server, and put them on record; all or nothing.
 
@@ -220,7 +228,7 @@ def _start_held(
             registry,
             grace_s=grace_s,
             known_failures=known_failures,
-            phases=phases,
+            launch=launch,
         )
         try:
             if start.secrets is not None:

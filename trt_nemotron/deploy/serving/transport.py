@@ -30,16 +30,27 @@ class Reply:
 class Transport(Protocol):
     """Sends one request and never raises for what the network or the server does."""
 
-    def __call__(self, url: str, body: object | None, timeout_s: float) -> Reply:
+    def __call__(
+        self, url: str, body: object | None, timeout_s: float, *, api_key: str = ""
+    ) -> Reply:
         """POST `body` as JSON, or GET without one."""
 
 
-def send(url: str, body: object | None, timeout_s: float) -> Reply:
-    """The real transport. A connection for each request: the server may be a new one each time."""
+def send(url: str, body: object | None, timeout_s: float, *, api_key: str = "") -> Reply:
+    """The real transport. A connection for each request: the server may be a new one each time.
+
+    Args:
+        url: what to ask.
+        body: sent as JSON by POST; GET without one.
+        timeout_s: seconds until it counts as no answer.
+        api_key: sent as bearer token, when there is one.
+    """
     import requests
 
     with requests.Session() as session:
         session.trust_env = False  # a proxy for the outside must not see loopback, nor break it
+        if api_key:
+            session.headers["Authorization"] = f"Bearer {api_key}"
         try:
             if body is None:
                 answer = session.get(url, timeout=timeout_s, allow_redirects=False)

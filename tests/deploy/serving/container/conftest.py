@@ -12,7 +12,7 @@ import pytest
 
 from trt_nemotron.command import Completed
 from trt_nemotron.deploy.serving.container.engine import Engine, find_engine
-from trt_nemotron.errors import EnvironmentUnfit
+from trt_nemotron.errors import CommandFailed, EnvironmentUnfit
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +50,24 @@ def docker_client() -> str:
 
 
 class Recorded:
-    """A runner that answers from a script and keeps what it was asked: no engine is needed."""
+    """A runner that answers from a script and keeps what it was asked: no engine is needed.
+
+    As `command.run`, it fails on an exit code that was not expected.
+    """
 
     def __init__(self, *answers: Completed | Exception) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, ...]] = []
 
-    def __call__(self, argv: Any, *, listener: Any = None, **more: Any) -> Completed:
+    def __call__(
+        self, argv: Any, *, expected: Any = (0,), listener: Any = None, **more: Any
+    ) -> Completed:
         self.asked.append(tuple(argv))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if answer.returncode not in expected:
+            raise CommandFailed("an exit code that was not expected", evidence=answer.stderr)
         for line in answer.stdout.splitlines() if listener else ():
             listener(line)
         return answer

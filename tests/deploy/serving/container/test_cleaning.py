@@ -57,7 +57,9 @@ def test_an_engine_that_has_gone_is_no_reason_to_fail(recorded: Any):
 
 
 def test_docker_is_asked_in_its_own_words(recorded: Any):
-    runner = recorded(Completed((), 0, "a\nb\n", ""), Completed((), 0, "", ""), CommandFailed("x"))
+    """One that went by itself in the meantime, exit code 1, does not keep the next one alive."""
+    gone = Completed((), 1, "", "No such container: a")
+    runner = recorded(Completed((), 0, "a\nb\n", ""), gone, CommandFailed("x"))
     assert end_containers("docker", "i", runner) == ("a", "b")
     assert runner.asked[1:] == [
         ("docker", "rm", "--force", "--volumes", "a"),

@@ -11,7 +11,6 @@ from trt_nemotron.deploy.serving.container.image import (
     ensure_image,
     local_image,
     machine_architecture,
-    pin,
 )
 from trt_nemotron.errors import CommandFailed, EnvironmentUnfit
 
@@ -120,18 +119,17 @@ def test_the_digest_is_that_of_the_name_asked_for(recorded: Any):
     assert ensure_image(engine, "registry.local:5000/b:1").digest == DIGEST
 
 
-@pytest.mark.parametrize(
-    ("reference", "name"),
-    [
-        ("a/b:1", "a/b"),
-        ("a/b", "a/b"),
-        ("localhost:5000/b", "localhost:5000/b"),
-        ("localhost:5000/b:1.2", "localhost:5000/b"),
-        (f"a/b@sha256:{'0' * 64}", "a/b"),
-    ],
-)
-def test_pinning_replaces_the_tag_and_not_the_registrys_port(reference: str, name: str):
-    assert pin(reference, DIGEST) == f"{name}@{DIGEST}"
+def test_the_digest_asked_for_is_the_one_that_is_named(recorded: Any):
+    """One name can have several digests, such as an index's and a manifest's."""
+    several = [f"a/b@sha256:{'c' * 64}", f"a/b@{DIGEST}"]
+    engine, _ = docker(recorded, answer(RepoDigests=several))
+    assert ensure_image(engine, f"a/b@{DIGEST}").digest == DIGEST
+
+
+def test_an_image_that_does_not_say_its_architecture_is_refused(recorded: Any):
+    engine, _ = docker(recorded, answer(Architecture=""))
+    with pytest.raises(EnvironmentUnfit, match="is for an unknown architecture"):
+        ensure_image(engine, "a/b:1")
 
 
 def test_an_engine_that_cannot_be_asked_is_no_missing_image(recorded: Any):

@@ -1,9 +1,11 @@
 """Which content a tag stands for."""
 
+import json
 from typing import Any
 
 import pytest
 
+from trt_nemotron.command import Completed
 from trt_nemotron.deploy.serving.container.engine import Engine
 from trt_nemotron.deploy.serving.container.resolving import resolve_image
 from trt_nemotron.errors import EnvironmentUnfit
@@ -22,6 +24,14 @@ def test_a_local_copy_tells(engine: Engine, image: str):
     assert found.told_by == "podman"
     assert found.architecture
     assert found.size_bytes > 0
+
+
+def test_a_local_copy_that_no_registry_knows_tells_nothing(recorded: Any):
+    """Its id is no name under which another machine finds it."""
+    tree = {"Id": "sha256:" + "1" * 64, "Architecture": "amd64", "RepoDigests": []}
+    engine = Engine("docker", "28", recorded(Completed((), 0, json.dumps([tree]), "")))
+    with pytest.raises(EnvironmentUnfit, match="cannot be told here"):
+        resolve_image("built-here:1", engine, nobody)
 
 
 def test_a_name_with_a_digest_is_its_own_answer(engine: Engine):

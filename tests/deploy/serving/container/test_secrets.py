@@ -33,7 +33,8 @@ def test_a_secret_that_is_not_set_is_named_and_nothing_written(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_value_with_a_line_break_would_become_two_variables(tmp_path: Path):
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n"])
+def test_a_value_with_a_line_break_would_become_two_variables(line_break: str):
     with pytest.raises(InvalidInput, match="line break") as caught:
-        check_secrets(("A",), {"A": "one\nLD_PRELOAD=x"})
+        check_secrets(("A",), {"A": f"one{line_break}LD_PRELOAD=x"})
     assert "LD_PRELOAD" not in str(caught.value)

@@ -180,6 +180,12 @@ def put_engine(settings: Settings, experts: int) -> None:
         source=_LLM_ARGS,
     )
     settings.put(
+        "guided_decoding_backend",
+        "xgrammar",
+        "Without one a request's response_format is dropped in silence.",
+        source="https://github.com/NVIDIA/TensorRT/issues/4855",
+    )
+    settings.put(
         "reasoning_parser",
         REASONING_PARSER,
         "Thinking is returned apart; without it an orphan </think> stays in the text.",

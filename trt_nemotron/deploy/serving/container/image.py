@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trt_nemotron.deploy.serving.container.engine import Engine
+from trt_nemotron.deploy.serving.container.reference import split_image
 from trt_nemotron.errors import CommandFailed, EnvironmentUnfit
 from trt_nemotron.progress import SILENT, Progress
 
@@ -104,15 +105,12 @@ def ensure_image(
 
 def machine_architecture() -> str:
     """The architecture we run on, as engines call it."""
-    machine = platform.machine().lower()
+    return architecture_of(platform.machine().lower())
+
+
+def architecture_of(machine: str) -> str:
+    """What kernels and engines call a processor, as engines call it: `amd64` for `x86_64`."""
     return _ARCHITECTURES.get(machine, machine)
-
-
-def pin(reference: str, digest: str) -> str:
-    """`name@sha256:...` for `name:tag`; a registry's port is no tag."""
-    name = reference.partition("@")[0]
-    head, colon, tail = name.rpartition(":")
-    return f"{head if colon and '/' not in tail else name}@{digest}"
 
 
 class _Layers:
@@ -150,22 +148,22 @@ def _pull(engine: Engine, reference: str, progress: Progress) -> None:
 
 def _image(reference: str, tree: dict[str, Any]) -> Image:
     digests = [str(it) for it in tree.get("RepoDigests") or []]
-    asked = reference.partition("@")[2]
+    name, _, asked = split_image(reference)
     pinned = next((it for it in digests if asked and it.endswith(asked)), "") or next(
-        (it for it in digests if it.partition("@")[0] == pin(reference, "").rstrip("@")), ""
+        (it for it in digests if split_image(it)[0] == name), ""
     )
     identity = str(tree["Id"])
     return Image(
         reference=reference,
         pinned=pinned or (identity if identity.startswith("sha256:") else f"sha256:{identity}"),
-        digest=pinned.partition("@")[2],
+        digest=split_image(pinned)[2],
         architecture=str(tree.get("Architecture", "")),
         size_bytes=int(tree.get("Size", 0)),
     )
 
 
 def _check_architecture(image: Image, machine: str) -> None:
-    found = _ARCHITECTURES.get(image.architecture, image.architecture)
+    found = architecture_of(image.architecture)
     if found != machine:
         raise EnvironmentUnfit(
             f"the image {image.reference} is for {found or 'an unknown architecture'}",

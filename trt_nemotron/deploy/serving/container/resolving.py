@@ -1,16 +1,15 @@
 """Which content a tag stands for today: asked of the engine, else of the registry."""
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 
 from trt_nemotron.command import run
 from trt_nemotron.deploy.serving.container.engine import Engine, find_engine
-from trt_nemotron.deploy.serving.container.image import local_image, pin
+from trt_nemotron.deploy.serving.container.image import local_image
+from trt_nemotron.deploy.serving.container.reference import DIGEST, is_pinned, pin
 from trt_nemotron.document import Value
 from trt_nemotron.errors import CommandFailed, EnvironmentUnfit
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ASK_TIMEOUT_S = 60.0
 
 
@@ -28,11 +27,6 @@ class ResolvedImage(Value, frozen=True, kw_only=True):
     told_by: str = ""
     architecture: str = ""
     size_bytes: int = 0
-
-
-def is_pinned(reference: str) -> bool:
-    """Whether `reference` names its content: by a digest, or by an image's id, which is one too."""
-    return bool(_DIGEST.fullmatch(reference.rpartition("@")[2]))
 
 
 def find_resolved(reference: str) -> ResolvedImage:
@@ -81,7 +75,7 @@ def resolve_image(
     if is_pinned(reference):
         return ResolvedImage(reference=reference, pinned=reference)
     for argv in _questions(reference):
-        found = _DIGEST.search(ask(argv) or "")
+        found = DIGEST.search(ask(argv) or "")
         if found:
             pinned = pin(reference, found.group())
             return ResolvedImage(reference=reference, pinned=pinned, told_by=argv[0])
