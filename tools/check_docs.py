@@ -77,6 +77,10 @@ def fault_of_command(line: str) -> str:
     command = cli.get_command(click.Context(cli), words[1])
     if command is None:
         return "" if not words[1].isidentifier() else "no such command"
+    if isinstance(command, click.Group) and len(words) > 2:
+        command = command.commands.get(words[2])
+        if command is None:
+            return f"no such command: {words[1]} {words[2]}"
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     options = [word.split("=")[0] for word in words[2:] if word.startswith("--")]
     unknown = [option for option in options if option not in known]

@@ -9,7 +9,6 @@ that only its own are compared. With `--compare` the exit code is 1 when the shi
 anything else.
 """
 
-import argparse
 import json
 import re
 import sys
@@ -17,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from edgellm_sources.arguments import read_constant, read_flags
+from release_facts import flow, plain, print_or_compare
 
 from trt_nemotron.document import to_tree
 from trt_nemotron.facts.catalogue import load_release
@@ -46,19 +45,9 @@ COMPARED = ("type", "default", "allowed", "aliases", "minimum", "maximum", "is_r
 
 def main() -> int:
     """Print the facts, or the differences from a shipped release."""
-    parser = argparse.ArgumentParser(description="Facts out of TensorRT Edge-LLM's wheel.")
-    parser.add_argument("--tree", type=Path, required=True, help="the unpacked wheel")
-    parser.add_argument("--compare", metavar="RELEASE", help="compare with this shipped release")
-    options = parser.parse_args()
-    facts = extract(options.tree)
-    if not options.compare:
-        sys.stdout.write(as_yaml(facts))
-        return 0
-    differences = list(compare(facts, options.compare))
-    for line in differences:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.write(f"{len(differences)} differences\n")
-    return 1 if differences else 0
+    return print_or_compare(
+        "Facts out of TensorRT Edge-LLM's wheel.", "the unpacked wheel", extract, as_yaml, compare
+    )
 
 
 def extract(tree: Path) -> dict[str, Any]:
@@ -116,30 +105,19 @@ def _payloads(path: Path) -> Iterator[dict[str, Any]]:
 def as_yaml(facts: dict[str, Any]) -> str:
     """One fact a line, so that a difference between releases is a line too."""
     text = [f"# version: {facts['version']}", "endpoints:"]
-    text += [f"  - {_flow({'path': it, 'methods': how})}" for it, how in facts["endpoints"].items()]
-    text += ["payloads:", *(f"  - {_flow(it)}" for it in facts["payloads"])]
-    text += ["flags:", *(f"  - {_flow(it)}" for it in facts["flags"])]
+    text += [f"  - {flow({'path': it, 'methods': how})}" for it, how in facts["endpoints"].items()]
+    text += ["payloads:", *(f"  - {flow(it)}" for it in facts["payloads"])]
+    text += ["flags:", *(f"  - {flow(it)}" for it in facts["flags"])]
     text.append("programs:")
     for program in facts["programs"]:
         text += [f"  - name: {program['name']}", "    flags:"]
-        text += [f"      - {_flow(it)}" for it in program["flags"]]
+        text += [f"      - {flow(it)}" for it in program["flags"]]
     return "\n".join(text) + "\n"
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(_plain(value), default_flow_style=True, sort_keys=False, width=10_000)
-    return text.strip()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(it) for name, it in value.items()}
-    return [_plain(it) for it in value] if isinstance(value, list | tuple) else value
 
 
 def compare(facts: dict[str, Any], release: str) -> Iterator[str]:
     """What the shipped release says otherwise than the sources."""
-    shipped = _plain(to_tree(load_release("edgellm", release)))
+    shipped = plain(to_tree(load_release("edgellm", release)))
     yield from _compare_flags("flags", shipped["flags"], facts["flags"])
     ours = {program["name"]: program["flags"] for program in shipped["programs"]}
     for program in facts["programs"]:
@@ -165,7 +143,7 @@ def _compare_flags(
             yield f"{where}: {name}: not in the {'sources' if name in ours else 'shipped file'}"
             continue
         for field in COMPARED:
-            here, there = ours[name].get(field), _plain(theirs[name].get(field))
+            here, there = ours[name].get(field), plain(theirs[name].get(field))
             if (here or there) and here != there:
                 yield f"{where}: {name}: {field}: {here!r} here, {there!r} in the sources"
 

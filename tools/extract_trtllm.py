@@ -9,13 +9,12 @@ taken: names, types, defaults, bounds and allowed words. With `--compare` the ex
 the shipped file says anything else.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from release_facts import flow, print_or_compare
 from trtllm_sources.arguments import read_keys
 from trtllm_sources.command_line import read_flags
 from trtllm_sources.manifest import add_words
@@ -34,19 +33,13 @@ ADDED_BY_HAND = {"allowed", "minimum", "maximum"}
 
 def main() -> int:
     """Print the facts, or the differences from a shipped release."""
-    parser = argparse.ArgumentParser(description="Facts out of TensorRT-LLM's sources.")
-    parser.add_argument("--tree", type=Path, required=True, help="folder that holds tensorrt_llm/")
-    parser.add_argument("--compare", metavar="RELEASE", help="compare with this shipped release")
-    options = parser.parse_args()
-    facts = extract(options.tree)
-    if not options.compare:
-        sys.stdout.write(as_yaml(facts))
-        return 0
-    differences = list(compare(facts, options.compare))
-    for line in differences:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.write(f"{len(differences)} differences\n")
-    return 1 if differences else 0
+    return print_or_compare(
+        "Facts out of TensorRT-LLM's sources.",
+        "folder that holds tensorrt_llm/",
+        extract,
+        as_yaml,
+        compare,
+    )
 
 
 def extract(tree: Path) -> dict[str, Any]:
@@ -70,21 +63,16 @@ def extract(tree: Path) -> dict[str, Any]:
 def as_yaml(facts: dict[str, Any]) -> str:
     """One setting a line, so that a difference between releases is a line too."""
     text = [f"# version: {facts['version']}", "parsers:"]
-    text += [f"  {kind}: {_flow(names)}" for kind, names in facts["parsers"].items()]
+    text += [f"  {kind}: {flow(names)}" for kind, names in facts["parsers"].items()]
     text.append("endpoints:")
     text += [
-        f"  - {_flow({'path': path, 'methods': methods})}"
+        f"  - {flow({'path': path, 'methods': methods})}"
         for path, methods in facts["endpoints"].items()
     ]
     for part in ("flags", "keys"):
         text.append(f"{part}:")
-        text += [f"  - {_flow(setting)}" for setting in facts[part]]
+        text += [f"  - {flow(setting)}" for setting in facts[part]]
     return "\n".join(text) + "\n"
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
-    return text.strip()
 
 
 def compare(facts: dict[str, Any], release: str) -> Iterator[str]:

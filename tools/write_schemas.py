@@ -1,6 +1,6 @@
-"""Write the JSON Schemas of our own YAML, from the types that read it.
+"""Write the JSON Schemas of our own files, from the types that read them.
 
-    python tools/write_schemas.py            # engine_configs/schemas/*.json
+    python tools/write_schemas.py            # engine_configs/schemas/, ci/schemas/
     python tools/write_schemas.py --check    # exit 1 when a file is not current
 
 An editor with a YAML language server then completes and checks the files: each names its schema
@@ -20,25 +20,31 @@ from trt_nemotron.document import Document, to_json, write_atomically
 from trt_nemotron.facts.model import ModelFacts
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import Target
+from trt_nemotron.measure.baselines.changelog import PerfChangelog
+from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.values import Verdict
 
-FOLDER = Path(__file__).resolve().parent.parent / "engine_configs" / "schemas"
+ROOT = Path(__file__).resolve().parent.parent
 KINDS: dict[str, type[Document]] = {
-    "target": Target,
-    "model": ModelFacts,
-    "runtime-release": RuntimeRelease,
+    "engine_configs/schemas/target.json": Target,
+    "engine_configs/schemas/model.json": ModelFacts,
+    "engine_configs/schemas/runtime-release.json": RuntimeRelease,
+    "ci/schemas/budget.json": Budget,
+    "ci/schemas/perf-changelog.json": PerfChangelog,
+    "ci/schemas/verdict.json": Verdict,
 }
 
 
 def main() -> int:
     """Write every schema, or name those that are not current."""
-    parser = argparse.ArgumentParser(description="JSON Schemas of engine_configs/.")
+    parser = argparse.ArgumentParser(description="JSON Schemas of our own files.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
     is_check = parser.parse_args().check
     stale = [name for name, kind in KINDS.items() if not _is_current(name, kind)]
     for name in stale:
         if not is_check:
-            write_atomically(FOLDER / f"{name}.json", schema_of(KINDS[name]))
-        sys.stdout.write(f"{'stale' if is_check else 'wrote'}: {FOLDER.name}/{name}.json\n")
+            write_atomically(ROOT / name, schema_of(KINDS[name]))
+        sys.stdout.write(f"{'stale' if is_check else 'wrote'}: {name}\n")
     return 1 if is_check and stale else 0
 
 
@@ -66,7 +72,7 @@ def _describe(part: dict[str, Any]) -> None:
 
 
 def _is_current(name: str, kind: type[Document]) -> bool:
-    path = FOLDER / f"{name}.json"
+    path = ROOT / name
     return path.is_file() and path.read_bytes() == schema_of(kind)
 
 

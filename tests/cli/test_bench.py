@@ -70,7 +70,7 @@ def test_a_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]):
         (["--url", "http://127.0.0.1:9", "--requests", "0"], "must lie between"),
         (["--url", "http://127.0.0.1:9", "--dialect", "klingon"], "klingon"),
         (["--url", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),
-        (["--url", "https://127.0.0.1:9"], "TLS"),
+        (["--url", "ftp://127.0.0.1:9"], "not a server's root URL"),
         (["--replay", "nowhere.json"], "cannot read"),
         (["--replay", "a.json", "--url", "http://127.0.0.1:9"], "--replay"),
     ],

@@ -113,8 +113,8 @@ def test_however_it_ends_while_loading_no_server_stays(tmp_path: Path, number: s
     )
     loader = _first_child(tool.pid)
     tool.send_signal(number)
-    assert tool.wait(10) == {9: -9, 15: 143, 2: 130}[number]
-    deadline = time.monotonic() + 5
+    assert tool.wait(60) == {9: -9, 15: 143, 2: 130}[number]
+    deadline = time.monotonic() + 60
     while loader.is_running() and loader.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the server outlived the tool"
         time.sleep(0.01)

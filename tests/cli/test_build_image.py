@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.small_shape import SMALL_SHAPE
 from trt_nemotron.cli.build import pinned_image
 from trt_nemotron.deploy.plan import Ledger, Plan, PlannedCheckpoint
-from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
 
 PINNED = f"a/b@sha256:{'0' * 64}"
@@ -15,19 +15,13 @@ PINNED = f"a/b@sha256:{'0' * 64}"
 
 @pytest.fixture
 def planned() -> Callable[[str, str], Plan]:
-    shape = NemotronHShape(
-        pattern="M-*", hidden_size=8, intermediate_size=16, vocab_size=32, attention_heads=2,
-        kv_heads=1, head_dim=4, mamba_heads=2, mamba_head_dim=4, ssm_groups=1, ssm_state_size=4,
-        conv_kernel=4, chunk_size=8, max_position_embeddings=128,
-    )  # fmt: skip
-
     def make(runtime: Any, release: str) -> Plan:
         return Plan(
             target="spark", runtime=runtime, release=release, precision="bf16",
             served_model_name="m", choices=(), ledger=Ledger(lines=(), memory_total_bytes=1),
             checkpoint=PlannedCheckpoint(
                 name="m", format="safetensors", quantization="BF16", parameters=1, weight_bytes=2,
-                shape=shape,
+                shape=SMALL_SHAPE,
             ),
         )  # fmt: skip
 

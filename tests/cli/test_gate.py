@@ -92,6 +92,18 @@ def test_all_outputs_are_written(files: Path):
     assert (files / "m.md").read_text().startswith("**PASS")
 
 
+def test_outputs_for_machines(files: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["gate", str(files / "run.json"), "--budget", str(files / "tight.yaml")]
+    arguments += ["--openmetrics", str(files / "g.om"), "--github"]
+    assert run([*arguments, "--dry-run"]) == 1
+    assert not (files / "g.om").exists()
+    capsys.readouterr()
+    assert run(arguments) == 1
+    assert capsys.readouterr().out.startswith("::error title=trt-nemotron gate::FAIL")
+    assert run([*arguments, "--json"]) == 2
+    assert (files / "g.om").read_text().endswith("# EOF\n")
+
+
 def test_relative_bounds_without_and_with_a_baseline(files: Path, a_measurement: Measurement):
     (files / "relative.yaml").write_text(
         "schema: trt-nemotron/budget/1\ntarget: cpu\n"

@@ -26,7 +26,9 @@ def test_static_help_is_the_command_s_own(name: str):
 def test_every_command_offers_json(name: str):
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+    parts = command.commands.values() if isinstance(command, click.Group) else [command]
+    for part in parts:
+        assert "--json" in {option for parameter in part.params for option in parameter.opts}
 
 
 @pytest.mark.parametrize("name", ["build", "serve", "stop", "bench", "check", "gate", "report"])

@@ -22,6 +22,7 @@ from tests.containers.podman_here import write_shim
 
 NEEDED = ("podman", "busybox", "catatonit")
 _END_S = 60
+_CACHES = "trt-nemotron-trtllm-"
 OUR_LABEL = "io.trt-nemotron.name"
 
 
@@ -116,10 +117,13 @@ def tool(
 
 @pytest.fixture(scope="session", autouse=True)
 def _volumes() -> Iterator[None]:
-    """The caches' volumes go at the end, as far as nobody else uses them."""
+    """The caches' volumes go at the end; whoever had some on this machine before keeps them."""
+    if shutil.which("podman") is None:
+        yield
+        return
+    before = images.volumes(_CACHES)
     yield
-    if shutil.which("podman") is not None:
-        images.forget_volumes("trt-nemotron-trtllm-")
+    images.forget_volumes(images.volumes(_CACHES) - before)
 
 
 @pytest.fixture(scope="session")

@@ -112,11 +112,15 @@ def with_environment(image: str, variables: Mapping[str, str]) -> str:
     return tag
 
 
-def forget_volumes(prefix: str) -> None:
-    """Remove volumes whose names start so and that no container uses."""
-    for name in podman("volume", "ls", "--quiet").split():
-        if name.startswith(prefix):
-            subprocess.run(["podman", "volume", "rm", name], check=False, capture_output=True)
+def volumes(prefix: str) -> set[str]:
+    """Names of the volumes that start so."""
+    return {name for name in podman("volume", "ls", "--quiet").split() if name.startswith(prefix)}
+
+
+def forget_volumes(names: Iterable[str]) -> None:
+    """Remove volumes that no container uses."""
+    for name in names:
+        subprocess.run(["podman", "volume", "rm", name], check=False, capture_output=True)
 
 
 def digest_of(image: str) -> str:

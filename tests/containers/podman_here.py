@@ -56,8 +56,8 @@ def shimmed(words: list[str], mark: str = "") -> list[str]:
     return [*global_options(), "run", *limit_options(), *marked, *words[1:]]
 
 
-def write_shim(folder: Path, mark: str) -> Path:
-    """Write the shim into `folder`; what it starts can be told by the label `mark`."""
+def write_shim(folder: Path, mark: str = "") -> Path:
+    """Write the shim into `folder`; what it starts has the label `mark`, if one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "podman"
     program.write_text(

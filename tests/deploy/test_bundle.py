@@ -195,6 +195,16 @@ def test_every_damage_to_every_file_is_found(bundle: Path, name: str, damage: st
         assert Path(name).name in caught.value.message + caught.value.evidence
 
 
+def test_folders_deeper_than_recursion_goes_are_looked_through(bundle: Path):
+    folder = bundle
+    for _ in range(sys.getrecursionlimit() + 100):
+        folder /= "d"
+        folder.mkdir()
+    (folder / "x").touch()
+    with pytest.raises(BundleDamaged, match="does not belong to this bundle"):
+        verify_bundle(bundle)
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "plan.json"])
 def test_a_document_that_is_a_link_is_refused_though_it_says_the_same(bundle: Path, name: str):
     outside = bundle.parent / "outside.json"

@@ -105,8 +105,6 @@ def test_facts_name_no_more_than_one_explanation_for_a_line():
 
 def test_models_agree_with_the_shapes_they_describe(repository: Path):
     path = embedded_checkpoint_path()
-    if not (path / "config.json").is_file():
-        pytest.skip("the embedded checkpoint has not been trained yet")
     checkpoint = open_checkpoint(path)
     facts = load_model("embedded")
     assert facts.parameters.value == checkpoint.parameters

@@ -12,7 +12,6 @@ CONSTRAINED = {
     "_StrictNonNegativeInt": ("int", 0),
 }
 LISTS = {"List", "list", "Set", "set", "Sequence", "Tuple", "tuple"}
-MAPPINGS = {"Dict", "dict", "Mapping"}
 
 
 @dataclass(frozen=True, slots=True)

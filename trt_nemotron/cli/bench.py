@@ -21,6 +21,7 @@ from trt_nemotron.cli.endpoint_options import (
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 
 if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.clock_choice import ClockWish
     from trt_nemotron.measure.bench.figures.summary import Slo, Summary
     from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
     from trt_nemotron.openai.dialect import Dialect
@@ -32,7 +33,7 @@ _SLO_NAMES = ("ttft_ms", "tpot_ms", "e2e_ms")
 @endpoint_options
 @click.option(
     "--profile",
-    type=click.Choice(["quick", "standard", "stress"]),
+    type=click.Choice(["quick", "standard", "stress", "sweep"]),
     default="quick",
     show_default=True,
     help="The workload to start from; the options below change it.",
@@ -46,6 +47,14 @@ _SLO_NAMES = ("ttft_ms", "tpot_ms", "e2e_ms")
 @click.option("--thinking/--no-thinking", default=None, help="Let the model reason first.")
 @click.option("--timeout", type=float, help="Seconds that one request may take.")
 @click.option("--total-timeout", type=float, help="Seconds that the whole run may take.")
+@click.option(
+    "--clock",
+    "clock_wish",
+    type=click.Choice(["auto", "packet", "kernel", "user"]),
+    default="auto",
+    show_default=True,
+    help="Where stamps come from; auto takes the best that is allowed here.",
+)
 @click.option(
     "--slo", metavar="NAME=MS,...", help="Limits that good requests keep: ttft_ms, tpot_ms, e2e_ms."
 )
@@ -75,6 +84,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     thinking: bool | None,
     timeout: float | None,
     total_timeout: float | None,
+    clock_wish: "ClockWish",
     slo: str | None,
     dialect: str,
     api_key_env: str | None,
@@ -123,6 +133,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
         profile=profile,
         dialect_name=dialect,
         api_key=read_api_key(api_key_env),
+        clock_wish=clock_wish,
         as_json=as_json,
     )
     return _conclude(measurement, limits, out, as_json)
@@ -214,6 +225,7 @@ def _measure(
     profile: str,
     dialect_name: str,
     api_key: str,
+    clock_wish: "ClockWish",
     as_json: bool,
 ) -> "Measurement":
     from trt_nemotron.measure.bench.discovery import discover_model
@@ -233,6 +245,7 @@ def _measure(
             progress=progress,
             api_key=api_key,
             profile=profile,
+            clock_wish=clock_wish,
         )
 
 

@@ -82,7 +82,8 @@ def pinned_image(plan: "Plan", image: str, *, is_resolved: bool) -> str:
         EnvironmentUnfit: the tag's digest cannot be told here.
     """
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
-    from trt_nemotron.deploy.serving.container.resolving import find_resolved, is_pinned
+    from trt_nemotron.deploy.serving.container.reference import is_pinned
+    from trt_nemotron.deploy.serving.container.resolving import find_resolved
     from trt_nemotron.errors import InvalidInput
 
     if not image and not is_resolved:
@@ -137,14 +138,18 @@ def _foresee(
 ) -> None:
     """Say what `_build` would do, or fail as it would."""
     from trt_nemotron.deploy.bundle.destination import check_destination
+    from trt_nemotron.deploy.bundle.values import MODEL_FOLDER
     from trt_nemotron.deploy.bundle.writer import find_built
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+    from trt_nemotron.deploy.runtimes.staged import is_to_be_finished
 
+    runtime = get_runtime(plan.runtime)
     is_built = find_built(folder, plan, checkpoint, image=image) is not None
-    needed = get_runtime(plan.runtime).built_bytes(plan, checkpoint)
-    if not is_built:
-        check_destination(folder, needed, force=force)
-    action = "keep" if is_built else "build"
+    goes_on = is_built and is_to_be_finished(runtime, folder / MODEL_FOLDER, plan)
+    needed = runtime.built_bytes(plan, checkpoint)
+    if goes_on or not is_built:
+        check_destination(folder, needed, force=force or goes_on)
+    action = "finish" if goes_on else "keep" if is_built else "build"
     if as_json:
         print_json(
             {
@@ -156,7 +161,7 @@ def _foresee(
             }
         )
         return
-    size = "" if is_built else f", at most {needed:,} bytes"
+    size = "" if action == "keep" else f", at most {needed:,} bytes"
     click.echo(f"would {action} {folder}{size}", err=True)
     click.echo(f"  {plan.checkpoint.name} as {plan.precision} for {plan.runtime}", err=True)
 

@@ -126,7 +126,8 @@ _OPTIONS = (
     click.option(
         "--precision",
         metavar="TYPE",
-        help="How large weights are stored, as f16 or q8_0.  [default: planned]",
+        help="How weights are stored: as f16 or q8_0 (llamacpp), as fp8 (those of the checkpoint "
+        "itself: trtllm, edgellm).  [default: planned]",
     ),
     click.option(
         "--context",
@@ -146,23 +147,23 @@ _OPTIONS = (
 )
 
 
-_TRTLLM_OPTIONS = (
+_BOARD_OPTIONS = (
     click.option(
         "--release",
         metavar="VERSION",
-        help="Release of the runtime (trtllm).  [default: the target's]",
+        help="Release of the runtime (trtllm, edgellm).  [default: the target's]",
     ),
     click.option(
         "--max-concurrency",
         type=int,
         metavar="N",
-        help="Sequences decoded together (trtllm).  [default: the profile's]",
+        help="Sequences decoded together (trtllm, edgellm).  [default: the profile's]",
     ),
     click.option(
         "--max-seq-len",
         type=int,
         metavar="TOKENS",
-        help="Longest prompt and answer of one request (trtllm).  [default: planned]",
+        help="Longest prompt and answer of one request (trtllm, edgellm).  [default: planned]",
     ),
     click.option(
         "--slo",
@@ -190,7 +191,9 @@ _TRTLLM_OPTIONS = (
         help="observed.json of a bundle that was started: plan with what it measured (trtllm).",
     ),
     click.option(
-        "--experimental", is_flag=True, help="Try what is known not to be supported (trtllm)."
+        "--experimental",
+        is_flag=True,
+        help="Try what is known not to be supported (trtllm, edgellm).",
     ),
 )
 
@@ -235,11 +238,11 @@ def deploy_options(
         profile_flag,
         "intent",
         metavar="NAME",
-        help="What it is for (trtllm): latency, balanced, throughput, or card, the model card's "
-        "recipe.  [default: balanced]",
+        help="What it is for (trtllm, edgellm): latency, balanced, throughput, or, for trtllm, "
+        "card, the model card's recipe.  [default: balanced]",
     )
     command: Callable[..., ResultT] = with_wishes
-    for option in reversed((*_OPTIONS, profile, *_TRTLLM_OPTIONS)):
+    for option in reversed((*_OPTIONS, profile, *_BOARD_OPTIONS)):
         command = option(command)
     return command
 

@@ -34,6 +34,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--junit", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--markdown", type=_FILE, help="Write the verdict as Markdown.")
+@click.option("--openmetrics", type=_FILE, help="Write the verdict as OpenMetrics text.")
+@click.option("--github", is_flag=True, help="Print GitHub annotations on standard output.")
 @json_option
 @dry_run_option
 def command(  # noqa: PLR0917 - click passes them all by name
@@ -45,6 +47,8 @@ def command(  # noqa: PLR0917 - click passes them all by name
     out: Path | None,
     junit: Path | None,
     markdown: Path | None,
+    openmetrics: Path | None,
+    github: bool,
     as_json: bool,
     dry_run: bool,
 ) -> int:
@@ -66,6 +70,8 @@ def command(  # noqa: PLR0917 - click passes them all by name
     from trt_nemotron.measure.report.contents import notice_for
     from trt_nemotron.measure.smoke.values import SmokeReport
 
+    if github and as_json:
+        raise click.UsageError("--github and --json both print on standard output")
     run = read_measurement(measurement)
     if baseline is not None and baseline_store is not None:
         raise click.UsageError("--baseline and --baseline-store exclude each other")
@@ -81,6 +87,9 @@ def command(  # noqa: PLR0917 - click passes them all by name
     notice = notice_for(run.environment)
     if not dry_run:
         _write(verdict, notice, out, junit, markdown)
+        _write_openmetrics(verdict, openmetrics)
+    if github:
+        _print_annotations(verdict, budget)
     if as_json:
         print_json(verdict)
     else:
@@ -116,3 +125,19 @@ def _write(
     for path in (markdown, out and out / "verdict.md"):
         if path is not None:
             write_atomically(path, render_markdown(verdict, notice).encode())
+
+
+def _write_openmetrics(verdict: "Verdict", path: Path | None) -> None:
+    from trt_nemotron.document import write_atomically
+    from trt_nemotron.measure.report.openmetrics import render_openmetrics
+
+    if path is not None:
+        write_atomically(path, render_openmetrics(verdict).encode())
+
+
+def _print_annotations(verdict: "Verdict", budget: str) -> None:
+    """Pinned to the budget where it is a file of the repository that the job stands in."""
+    from trt_nemotron.measure.report.annotations import render_annotations
+
+    is_inside = Path(budget).is_file() and not Path(budget).is_absolute()
+    click.echo(render_annotations(verdict, budget if is_inside else ""), nl=False)

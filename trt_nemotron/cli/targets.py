@@ -51,7 +51,7 @@ def _facts(target: "Target") -> "Iterator[str]":
     """Memory, bandwidth and architecture of a board, with what is not confirmed marked."""
     if target.family:
         yield f"--target {target.family} asks the driver which board this machine has"
-    memory = target.memory_usable_bytes or target.memory_total_bytes
+    memory = target.seen_memory
     if memory is not None:
         kind = ", shared with the host" if target.gpu and target.gpu.is_memory_unified else ""
         yield f"{memory.value / (1 << 30):.1f} GiB usable{_mark(memory)}{kind}"

@@ -4,7 +4,7 @@ The driver is asked through `nvidia-smi`; a name that is a target already needs 
 without a driver is known by the system's files.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,7 +87,10 @@ def detect_target(names: Sequence[str] | None = None, host: "Host | None" = None
 
 def targets_named(shown: Sequence[str]) -> tuple[str, ...]:
     """Targets with a board that drivers call by one of these names, sorted."""
-    targets = map(load_target, target_names())
+    return _named(map(load_target, target_names()), shown)
+
+
+def _named(targets: Iterable[Target], shown: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         it.name for it in targets if it.gpu and not set(it.gpu.product_names).isdisjoint(shown)
     )
@@ -120,8 +123,8 @@ def _by_signs(host: "Host") -> Detection | None:
 def _find_sign(sign: "Sign", host: "Host") -> str:
     """Where the sign was seen; empty when it was not."""
     if sign.path:
-        text = (host.read(sign.path) or "").replace("\0", "")
-        return f"{sign.path} says {sign.contains}" if sign.contains in text else ""
+        is_there = sign.contains in (host.read(sign.path) or "")
+        return f"{sign.path} says {sign.contains}" if is_there else ""
     for name in host.listing(_PCI_DEVICES):
         folder = f"{_PCI_DEVICES}/{name}"
         ids = [(host.read(f"{folder}/{which}") or "").strip() for which in ("vendor", "device")]
@@ -130,19 +133,13 @@ def _find_sign(sign: "Sign", host: "Host") -> str:
     return ""
 
 
-def _choose(family: str, boards: list[Target], shown: tuple[str, ...]) -> str:
-    found = {
-        target.name
-        for target in boards
-        if target.gpu is not None and not set(target.gpu.product_names).isdisjoint(shown)
-    }
+def _choose(family: str, boards: Sequence[Target], shown: tuple[str, ...]) -> str:
+    found = _named(boards, shown)
     if len(found) == 1:
-        return found.pop()
-    seen = (
-        f"this machine shows {', '.join(sorted(set(shown)))}"
-        if shown
-        else ("nvidia-smi shows no board on this machine")
-    )
+        return found[0]
+    seen = "nvidia-smi shows no board on this machine"
+    if shown:
+        seen = f"this machine shows {', '.join(sorted(set(shown)))}"
     names = ", ".join(target.name for target in boards)
     raise InvalidInput(
         f"'{family}' is {len(boards)} boards, and which of them is meant cannot be told",

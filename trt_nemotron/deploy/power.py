@@ -12,8 +12,10 @@ from trt_nemotron.errors import CommandFailed
 from trt_nemotron.facts.target import Target
 
 NONE, UNKNOWN = "none", "unknown"
+NVPMODEL = ("nvpmodel", "-q")
+"""The question after a Jetson's power mode."""
+
 _TIMEOUT_S = 10.0
-_JETSON = ("nvpmodel", "-q")
 _LIMIT = ("nvidia-smi", "--query-gpu=name,power.limit", "--format=csv,noheader,nounits")
 
 
@@ -26,11 +28,16 @@ def power_mode(target: Target) -> str:
         return NONE
     ways = " ".join(mode.set_by for mode in target.power_modes)
     if "nvpmodel" in ways:
-        found = re.search(r"^NV Power Mode: *(\S+)", _answer(_JETSON), re.MULTILINE)
-        return found.group(1) if found else UNKNOWN
+        return nvpmodel_mode(_answer(NVPMODEL)) or UNKNOWN
     if "nvidia-smi" in ways:
         return _limit(target)
     return target.power_modes[0].name if len(target.power_modes) == 1 else UNKNOWN
+
+
+def nvpmodel_mode(output: str) -> str:
+    """The mode that the answer to `NVPMODEL` names; empty when it names none."""
+    found = re.search(r"^NV Power Mode: *(\S+)", output, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def _limit(target: Target) -> str:

@@ -80,3 +80,8 @@ class Target(Document, frozen=True, kw_only=True):
     power_modes: tuple[PowerMode, ...] = ()
     container_platform: Literal["", "linux/amd64", "linux/arm64"] = ""
     family: str = ""
+
+    @property
+    def seen_memory(self) -> Figure | None:
+        """What software sees of the memory, in bytes; all of it where that is not known."""
+        return self.memory_usable_bytes or self.memory_total_bytes

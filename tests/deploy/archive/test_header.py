@@ -29,6 +29,12 @@ def other(header: Header, style: int = tarfile.USTAR_FORMAT) -> bytes:
     return info.tobuf(style)
 
 
+def has_room(path: bytes) -> bool:
+    """Whether a header has: whole in its name's field, or with a slash between prefix and name."""
+    cuts = (at for at, byte in enumerate(path) if byte == ord("/"))
+    return len(path) <= 100 or any(0 < at <= 155 and len(path) - at - 1 <= 100 for at in cuts)
+
+
 @given(name=PATHS, size_bytes=SIZES, mode=MODES)
 @example(name="a" * 100, size_bytes=(1 << 33) - 1, mode=0o644)
 @example(name="a" * 155 + "/" + "b" * 100, size_bytes=1 << 33, mode=0o644)
@@ -37,8 +43,9 @@ def test_what_is_written_is_read_and_tarfile_agrees(name: str, size_bytes: int, 
     try:
         block = header.encoded()
     except HeaderUnfit:
-        assert len(name.encode()) > 100
+        assert not has_room(name.encode())
         return
+    assert has_room(name.encode())
     assert len(block) == BLOCK_BYTES
     assert decoded(block) == header
     read = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
@@ -46,6 +53,7 @@ def test_what_is_written_is_read_and_tarfile_agrees(name: str, size_bytes: int, 
     assert read.name == name.rstrip("/")
     if size_bytes < 1 << 33 and len(name.encode()) <= 100:
         assert block == other(header)
+    assert block[124:136] == other(Header("a", size_bytes, mode), tarfile.GNU_FORMAT)[124:136]
 
 
 @given(st.binary(min_size=512, max_size=512))
@@ -83,6 +91,15 @@ def test_what_another_tar_would_write_is_not_ours(field: str):
     setattr(info, field, "root" if field == "uname" else 7)
     with pytest.raises(HeaderUnfit, match="not as it is written here"):
         decoded(info.tobuf(tarfile.USTAR_FORMAT))
+
+
+@pytest.mark.parametrize("field", ["-1", "+1", "1_0"])
+def test_a_number_has_nothing_but_digits(field: str):
+    block = Header("a", 0, 0o644).encoded()
+    forged = block.replace(b"%011o\x00" % 0, field.rjust(11, "0").encode() + b"\x00", 1)
+    total = sum(forged) - sum(block[148:156]) + 8 * ord(" ")
+    with pytest.raises(HeaderUnfit, match="cannot be read"):
+        decoded(forged[:148] + b"%06o\x00 " % total + forged[156:])
 
 
 def test_a_compressed_file_and_an_early_end_are_told_apart():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from trt_nemotron.deploy.archive import packing
 from trt_nemotron.deploy.archive.packing import foresee_packing, pack_bundle
 from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
 from trt_nemotron.errors import BundleDamaged, EnvironmentUnfit, InvalidInput
@@ -107,6 +108,23 @@ def test_an_archive_that_is_there_is_replaced_only_by_force(bundle: Path, tmp_pa
         pack_bundle(bundle, tmp_path / "b.tar")
     assert (tmp_path / "b.tar").read_text() == "mine"
     pack_bundle(bundle, tmp_path / "b.tar", force=True)
+    assert tarfile.is_tarfile(tmp_path / "b.tar")
+
+
+def test_no_hash_of_another_archive_is_ever_left_beside_one(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Interrupted between the two: an archive without a hash, and not with a wrong one."""
+
+    def interrupted(path: Path, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "b.tar").write_text("old")
+    (tmp_path / "b.tar.sha256").write_text("of the old one")
+    monkeypatch.setattr(packing, "write_atomically", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack_bundle(bundle, tmp_path / "b.tar", force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.tar"]
     assert tarfile.is_tarfile(tmp_path / "b.tar")
 
 

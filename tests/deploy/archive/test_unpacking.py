@@ -10,12 +10,12 @@ from typing import IO
 
 import pytest
 
-from trt_nemotron.deploy.archive.header import Header, padding
+from trt_nemotron.deploy.archive.header import BLOCK_BYTES, Header, padding
 from trt_nemotron.deploy.archive.packing import pack_bundle
 from trt_nemotron.deploy.archive.unpacking import Unpacked, foresee_unpacking, unpack_bundle
 from trt_nemotron.deploy.bundle.names import mode_of
 from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
-from trt_nemotron.deploy.bundle.values import BundleFile
+from trt_nemotron.deploy.bundle.values import MANIFEST_NAME, BundleFile
 from trt_nemotron.errors import BundleDamaged, EnvironmentUnfit, InvalidInput
 
 MakeManifest = Callable[..., bytes]
@@ -103,6 +103,14 @@ def test_the_same_bundle_is_kept_and_a_damaged_one_replaced_by_force(archive: Pa
         unpacked(archive, out)
     assert unpacked(archive, out, force=True).action == "unpack"
     verify_bundle(out)
+
+
+def test_a_link_to_the_same_bundle_is_not_the_bundle(archive: Path, tmp_path: Path):
+    unpacked(archive, tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(InvalidInput):
+        unpacked(archive, tmp_path / "link")
+    verify_bundle(tmp_path / "real")
 
 
 def test_what_is_not_ours_is_left_alone_even_by_force(archive: Path, tmp_path: Path):
@@ -305,13 +313,44 @@ def test_a_manifest_whose_plan_is_another_is_refused(make_manifest: MakeManifest
     assert not list(tmp_path.iterdir())
 
 
-def test_a_manifest_without_end_or_with_a_size_below_zero_is_refused(
-    make_manifest: MakeManifest, tmp_path: Path
-):
+def test_a_manifest_without_end_is_refused(tmp_path: Path):
     endless = Header("evil/manifest.json", 1 << 50, 0o644).encoded() + bytes(1 << 20)
     with pytest.raises(BundleDamaged, match="does not begin with a manifest"):
         unpack_bundle(Pipe(endless), tmp_path / "out")
-    manifest = make_manifest({}, files=(BundleFile(path="a", size_bytes=-512, sha256=""),))
-    with pytest.raises(BundleDamaged, match="cannot have -512 bytes"):
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size_bytes", [-512, 1 << 63, 10**30])
+def test_a_size_that_no_file_has_is_refused(
+    make_manifest: MakeManifest, tmp_path: Path, size_bytes: int
+):
+    manifest = make_manifest({}, files=(BundleFile(path="a", size_bytes=size_bytes, sha256=""),))
+    with pytest.raises(BundleDamaged, match=f"cannot have {size_bytes} bytes"):
         unpack_bundle(forged(manifest, []), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_header_that_says_a_size_below_zero_does_not_read_without_end(tmp_path: Path):
+    archive = Pipe(Header("evil/manifest.json", -1, 0o644).encoded() + bytes(1 << 20))
+    with pytest.raises(BundleDamaged, match="cannot be read"):
+        unpack_bundle(archive, tmp_path / "out")
+    assert archive.tell() == BLOCK_BYTES
+
+
+def test_a_listed_path_that_no_archive_has_room_for_is_refused(
+    make_manifest: MakeManifest, tmp_path: Path
+):
+    with pytest.raises(BundleDamaged, match="no archive can hold"):
+        unpack_bundle(forged(make_manifest({"x" * 300: b""}), []), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("is_forced", [False, True])
+def test_a_pipe_in_the_place_of_a_manifest_is_not_waited_for(
+    archive: Path, tmp_path: Path, is_forced: bool
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    os.mkfifo(out / MANIFEST_NAME)
+    with pytest.raises(InvalidInput, match="no bundle of ours"):
+        unpacked(archive, out, force=is_forced)

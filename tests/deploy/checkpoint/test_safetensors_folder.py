@@ -85,8 +85,6 @@ def test_revision_is_read_from_the_hub_s_cache(folder: Path, tmp_path: Path):
 
 
 def test_embedded_checkpoint_bears_a_name_that_cannot_be_mistaken():
-    if not (embedded_checkpoint_path() / "config.json").is_file():
-        pytest.skip("the embedded checkpoint has not been trained yet")
     assert open_checkpoint(embedded_checkpoint_path()).name == EMBEDDED_NAME
 
 
@@ -116,6 +114,32 @@ def test_folder_without_weights_names_the_pickle_it_will_not_load(folder: Path):
 def test_folder_without_tokenizer(folder: Path):
     (folder / "tokenizer.json").unlink()
     assert "has no tokenizer.json" in refusal(folder).message
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "chat_template.jinja", "config.json"])
+def test_a_link_to_another_file_brings_nothing_into_a_checkpoint(
+    folder: Path, tmp_path: Path, name: str
+):
+    (folder / name).rename(tmp_path / "token")
+    (folder / name).symlink_to("../token")
+    fault = refusal(folder)
+    assert name in fault.message
+    assert str(tmp_path / "token") in fault.evidence
+
+
+def test_links_to_files_of_the_same_name_and_into_the_hubs_cache_are_followed(
+    folder: Path, tmp_path: Path
+):
+    farm = tmp_path / "models--maker--m" / "snapshots" / ("0" * 40)
+    farm.mkdir(parents=True)
+    (blobs := farm.parent.parent / "blobs").mkdir()
+    for place, path in enumerate(sorted(folder.iterdir())):
+        if place % 2:
+            (farm / path.name).symlink_to(path)
+        else:
+            path.rename(blobs / f"{place:040x}")
+            (farm / path.name).symlink_to(f"../../blobs/{place:040x}")
+    assert open_checkpoint(farm).name == "m"
 
 
 def test_truncated_weights(folder: Path):

@@ -69,6 +69,8 @@ def test_shards_of_a_checkpoint_hold_every_byte_they_announce(tiny_checkpoint: P
         (file_of(b"[" * 9000), "not JSON"),
         (file_of([1]), "not a JSON object"),
         (file_of(b'{"a": 1, "a": 2}'), "twice"),
+        (file_of({"__metadata__": 7}), "__metadata__"),
+        (file_of({"__metadata__": {"format": 7}}), "__metadata__"),
         (file_of({"a": 7}), "not described"),
         (file_of({"a": entry(dtype="F4")}), "'F4'"),
         (file_of({"a": entry(dtype=["F32"])}), "F32"),

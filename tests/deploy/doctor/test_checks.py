@@ -7,7 +7,6 @@ import pytest
 
 from tests.deploy.doctor.golden import report_of
 from tests.deploy.doctor.recorded_host import RecordedHost, load_machine
-from trt_nemotron.deploy.doctor.checks.power import NVPMODEL
 from trt_nemotron.deploy.doctor.checks.software import TENSORRT_PACKAGES
 from trt_nemotron.deploy.doctor.containers import (
     DOCKER_COMPOSE,
@@ -19,6 +18,7 @@ from trt_nemotron.deploy.doctor.host import Answer
 from trt_nemotron.deploy.doctor.nvidia import IDENTITY, PROCESSES, STATE
 from trt_nemotron.deploy.doctor.registry import CHECKS
 from trt_nemotron.deploy.doctor.values import Finding
+from trt_nemotron.deploy.power import NVPMODEL
 
 SPARK_IMAGE = "nvcr.io/nvidia/tensorrt-llm/release:1.3.0rc14"
 CPUFREQ = "/sys/devices/system/cpu/cpufreq/policy5"
@@ -147,6 +147,7 @@ WELL: list[tuple[str, str, str, dict[str, Any]]] = [
     ("mpi-variables", "spark", "spark", {}),
     ("proxy", "spark", "spark",
      {"environment": {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "localhost, 127.0.0.1"}}),
+    ("proxy", "spark", "spark", {"environment": {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}}),
     ("clock-synchronised", "spark", "spark", {}),
     ("clock-resolution", "spark", "spark", {}),
     ("clock-source", "spark", "spark", {}),
@@ -248,6 +249,9 @@ ILL: list[tuple[str, str, str, dict[str, Any], str, str]] = [
      "3.00"),
     ("steal", "spark", "spark", file("/proc/stat", "cpu  90 0 0 0 0 0 0 10 0 0\n"), "warn",
      "10.00%"),
+    # A guest's time is in the user time too, and counts once.
+    ("steal", "spark", "spark", file("/proc/stat", "cpu  98 0 0 0 0 0 0 2 98 0\n"), "warn",
+     "2.00%"),
     ("python", "spark", "spark", {"python": "3.9.18"}, "fail", "3.9.18"),
     ("runtime-installed", "debian-no-gpu", "cpu", {"modules": ("numpy",)}, "fail",
      "xllamacpp, gguf"),

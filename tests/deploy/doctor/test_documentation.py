@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from trt_nemotron.deploy.doctor.check import Check
 from trt_nemotron.deploy.doctor.facts import doctor_facts
 from trt_nemotron.deploy.doctor.order import FEATURE_WORDS
-from trt_nemotron.deploy.doctor.registry import CHECKS, Check
+from trt_nemotron.deploy.doctor.registry import CHECKS
 from trt_nemotron.facts.catalogue import target_names
 
 

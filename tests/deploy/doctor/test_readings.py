@@ -15,8 +15,8 @@ from trt_nemotron.deploy.doctor.containers import (
 from trt_nemotron.deploy.doctor.host import Answer
 from trt_nemotron.deploy.doctor.nvidia import read_gpus, read_processes, read_states, used_index
 from trt_nemotron.deploy.doctor.proc import read_cgroup_limit, read_limit, read_meminfo
-from trt_nemotron.deploy.doctor.sizes import shown
 from trt_nemotron.deploy.doctor.versions import is_at_least, version_in
+from trt_nemotron.deploy.sizes import shown
 from trt_nemotron.facts.catalogue import load_target
 
 

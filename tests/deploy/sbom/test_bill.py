@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
 from trt_nemotron.deploy.bundle.values import BundleFile, Manifest
 from trt_nemotron.deploy.bundle.writer import build_bundle
+from trt_nemotron.deploy.checkpoint.embedded import EMBEDDED_NAME
 from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
@@ -85,6 +86,7 @@ def test_every_file_that_the_runtime_loads_is_in_it_with_its_hash(bundles: dict[
         }
         own = {file.path: file.sha256 for file in manifest.files}
         assert listed.items() <= own.items()
+        assert ("hashes" in component(tree, "model")) == (len(listed) == 1)
         loaded = [name for name in own if name.startswith(manifest.model_path)]
         assert sorted(listed) == loaded
 
@@ -112,6 +114,22 @@ def test_a_tag_is_no_digest(described: tuple[Manifest, Plan]):
     assert image["version"] == "1.3.0rc6"
     assert "hashes" not in image
     assert "not pinned" in image["description"]
+
+
+def test_an_image_that_was_built_here_is_named_by_its_id(described: tuple[Manifest, Plan]):
+    """No registry has it, so no package URL leads to it."""
+    image = component(bill(*described, DIGEST), "image")
+    assert (image["name"], image["version"]) == (DIGEST, DIGEST)
+    assert image["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
+    assert not {"purl", "description"} & set(image)
+
+
+def test_what_comes_with_this_package_is_on_no_hub(described: tuple[Manifest, Plan]):
+    manifest, plan = described
+    own = replace(plan.checkpoint, name=EMBEDDED_NAME, revision="0" * 40)
+    model = component(bill(manifest, replace(plan, checkpoint=own)), "model")
+    assert model["licenses"]
+    assert not {"purl", "externalReferences"} & set(model)
 
 
 def test_what_converted_the_weights_is_named_where_something_did(

@@ -7,25 +7,9 @@ from trt_nemotron.deploy.sbom.purl import (
     image_purl,
     package_purl,
     program_purl,
-    split_image,
 )
 
 DIGEST = "sha256:" + "ab" * 32
-
-
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("nvcr.io/nvidia/x:1.3", ("nvcr.io/nvidia/x", "1.3", "")),
-        ("localhost:5000/x", ("localhost:5000/x", "", "")),
-        ("localhost:5000/x:1", ("localhost:5000/x", "1", "")),
-        (f"a/x@{DIGEST}", ("a/x", "", DIGEST)),
-        (f"a/x:2@{DIGEST}", ("a/x", "2", DIGEST)),
-        ("x", ("x", "", "")),
-    ],
-)
-def test_an_image_falls_into_its_parts(reference: str, parts: tuple[str, str, str]):
-    assert split_image(reference) == parts
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.deploy.serving.runtime_double import RuntimeDouble
+from tests.deploy.small_shape import SMALL_SHAPE
 from trt_nemotron.deploy.bundle.reader import read_bundle
 from trt_nemotron.deploy.bundle.values import BundleFile, Manifest, sealed
 from trt_nemotron.deploy.plan import Ledger, Plan, PlannedCheckpoint
@@ -24,7 +25,6 @@ from trt_nemotron.deploy.serving.registry import Registry
 from trt_nemotron.deploy.serving.running import RunningServer
 from trt_nemotron.deploy.serving.server import start_server
 from trt_nemotron.deploy.serving.values import Endpoint
-from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.document import sha256_of, write_document
 
 HERE = Path(__file__).parent
@@ -108,18 +108,13 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def make_bundle(folder: Path) -> Path:
-    shape = NemotronHShape(
-        pattern="M-*", hidden_size=8, intermediate_size=16, vocab_size=32, attention_heads=2,
-        kv_heads=1, head_dim=4, mamba_heads=2, mamba_head_dim=4, ssm_groups=1, ssm_state_size=4,
-        conv_kernel=4, chunk_size=8, max_position_embeddings=128,
-    )  # fmt: skip
     plan = Plan(
         target="cpu", runtime="llamacpp", release="double", precision="f16",
         served_model_name="double", choices=(),
         ledger=Ledger(lines=(), memory_total_bytes=1 << 30),
         checkpoint=PlannedCheckpoint(
             name="double", format="gguf", quantization="F16", parameters=1, weight_bytes=2,
-            shape=shape,
+            shape=SMALL_SHAPE,
         ),
     )  # fmt: skip
     (folder / "model").mkdir(parents=True)

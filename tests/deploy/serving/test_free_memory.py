@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 from msgspec.structs import replace
 
+from tests.deploy.small_shape import SMALL_SHAPE
 from trt_nemotron.deploy.plan import Ledger, LedgerLine, Plan, PlannedCheckpoint
 from trt_nemotron.deploy.serving.free_memory import check_free_memory
-from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.errors import EnvironmentUnfit
 from trt_nemotron.facts.catalogue import load_target
 
@@ -24,11 +24,6 @@ def line(name: str, size_gib: int) -> LedgerLine:
     return LedgerLine(name=name, size_bytes=size_gib * GIB, formula="", status="exact")
 
 
-SHAPE = NemotronHShape(
-    pattern="M-*", hidden_size=8, intermediate_size=16, vocab_size=32, attention_heads=2,
-    kv_heads=1, head_dim=4, mamba_heads=2, mamba_head_dim=4, ssm_groups=1, ssm_state_size=4,
-    conv_kernel=4, chunk_size=8, max_position_embeddings=128,
-)  # fmt: skip
 PLAN = Plan(
     target="spark", runtime="trtllm", release="1.3.0rc14", precision="bf16", served_model_name="m",
     choices=(),
@@ -38,7 +33,7 @@ PLAN = Plan(
     ),
     checkpoint=PlannedCheckpoint(
         name="m", format="safetensors", quantization="BF16", parameters=1, weight_bytes=2,
-        shape=SHAPE,
+        shape=SMALL_SHAPE,
     ),
 )  # fmt: skip
 
@@ -48,7 +43,7 @@ def test_what_the_plan_takes_but_for_the_reserve_has_to_be_free():
     check_free_memory(PLAN, spark, Memory(120 * GIB, 20 * GIB))
     with pytest.raises(EnvironmentUnfit, match="not enough free memory") as caught:
         check_free_memory(PLAN, spark, Memory(120 * GIB, 20 * GIB - 1))
-    assert "the plan takes 20.0 GiB, 20.0 GiB of 120.0 GiB" in caught.value.evidence
+    assert "the plan takes 20.00 GiB, 20.00 GiB of 120.00 GiB" in caught.value.evidence
 
 
 @pytest.mark.parametrize("target", ["h100-sxm", "cpu"])

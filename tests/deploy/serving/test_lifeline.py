@@ -78,6 +78,27 @@ def test_what_cannot_be_run_keeps_nobody_from_ending(begin: Any):
     assert lifeline.wait_for_end(60.0)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_keeps_nobody_from_holding_and_ending_a_server(tmp_path: Path):
+    lifeline = Lifeline.to_new_guard(folder=tmp_path, log=Path("/dev/full"))
+    lifeline.order_start(
+        SLEEP,
+        {"PATH": os.environ["PATH"]},
+        document=replace(ENDPOINT, log="/dev/full"),
+        path=tmp_path / "a-folder-that-is-not-there" / "demo.json",
+        grace_s=5.0,
+        after=(),
+        temporary=None,
+    )
+    started = lifeline.event(30.0)
+    lifeline.close()
+    ended = lifeline.event(30.0)
+    assert lifeline.wait_for_end(60.0)
+    assert started is not None
+    assert ended is not None
+    assert (started.event, ended.event) == ("started", "stopped")
+
+
 @pytest.mark.slow
 def test_an_engine_that_hangs_is_not_waited_for_for_ever(begin: Any):
     lifeline, _ = begin((sys.executable, "-c", ""), SLEEP)

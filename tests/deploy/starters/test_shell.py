@@ -37,6 +37,10 @@ def test_a_mark_becomes_its_value_and_nothing_else_does(pairs: list[tuple[str, s
     assert spoken([shell_word(text, MARKS) for text in texts]) == expected
 
 
+def test_of_two_marks_the_longer_is_meant():
+    assert shell_word("/@B@/x", {"/@B": "wrong", "/@B@": "bundle"}) == '"${bundle}/x"'
+
+
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
 def test_lines_are_one_command(shell: str):
     words = ["--name", "a b", "--rm", "--mount", "source=/@B@,ro", "x"]

@@ -4,6 +4,7 @@ import configparser
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tests.deploy.starters.built import Built
@@ -26,6 +27,12 @@ def parsed(text: str) -> configparser.RawConfigParser:
 def test_text(recipe: Recipe):
     golden = Path(__file__).with_name("golden") / "unit.service"
     assert unit_text(recipe) == golden.read_text()
+
+
+def test_a_percent_sign_in_the_title_is_no_specifier(recipe: Recipe):
+    """`%h` would be root's home."""
+    unit = unit_text(replace(recipe, title="100%h"))
+    assert parsed(unit)["Unit"]["Description"] == "100%%h"
 
 
 def test_systemd_accepts_it(built: Built, tmp_path: Path, need_program: Callable[[str, str], str]):

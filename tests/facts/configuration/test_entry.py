@@ -55,6 +55,11 @@ def test_what_is_no_mapping_is_refused_with_its_name(text: bytes):
         read_yaml(text, "my.yaml")
 
 
+def test_a_mapping_that_contains_itself_is_refused():
+    with pytest.raises(InvalidInput, match=r"x\.yaml holds a mapping that contains itself"):
+        read_yaml(b"a: &a\n  b: *a\n", "x.yaml")
+
+
 def test_code_in_a_file_is_not_run():
     with pytest.raises(InvalidInput):
         read_yaml(b"a: !!python/object/apply:os.getcwd []\n", "a file")

@@ -91,7 +91,7 @@ def test_a_root_is_found_with_or_without_v1(url):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("https://127.0.0.1", "TLS"),
+        ("ftp://127.0.0.1", "not a server's root URL"),
         ("127.0.0.1:8000", "not a server's root URL"),
         ("http://127.0.0.1:99999", "not a server's root URL"),
         ("http://[::1", "not a server's root URL"),
@@ -122,6 +122,9 @@ def test_a_proxy_is_refused_but_not_for_this_machine_or_where_it_is_ruled_out():
     with pytest.raises(InvalidInput, match="proxy"):
         resolve_address("http://192.0.2.1:8000", proxied)
     resolve_address("http://127.0.0.1:8000", proxied)
+    resolve_address("https://192.0.2.1", proxied)
+    with pytest.raises(InvalidInput, match="https_proxy"):
+        resolve_address("https://192.0.2.1", {"https_proxy": "http://proxy:3128"})
     resolve_address("http://192.0.2.1:8000", {**proxied, "NO_PROXY": "example.org, 192.0.2.1"})
 
 

@@ -109,4 +109,7 @@ def _size(size_bytes: int) -> bytes:
 def _number(field: bytes) -> int:
     if field[0] == _BASE_256:
         return int.from_bytes(field[1:], "big")
-    return int(field.rstrip(b"\x00") or b"x", 8)
+    digits = field.rstrip(b"\x00")
+    if not digits.isdigit():  # int() would take a sign, and a size below zero reads without end
+        raise ValueError(f"{digits!r} is no number")
+    return int(digits, 8)

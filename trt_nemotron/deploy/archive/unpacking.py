@@ -19,11 +19,13 @@ from trt_nemotron.deploy.bundle.names import FILE_MODE, mode_of
 from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
 from trt_nemotron.deploy.bundle.values import MANIFEST_NAME, BundleFile, Manifest
 from trt_nemotron.document import Value
-from trt_nemotron.errors import BundleDamaged
+from trt_nemotron.errors import BundleDamaged, InvalidInput
 from trt_nemotron.progress import SILENT, Progress
 
 BUNDLES = Path("bundles")
 """Where a bundle goes when nobody says where, as with `build`."""
+
+_FILE_LIMIT_BYTES = 1 << 63  # what file systems count to
 
 
 class Unpacked(Value, frozen=True, kw_only=True):
@@ -105,9 +107,13 @@ def _begin(entries: Entries, archive: IO[bytes]) -> tuple[Manifest, bytes]:
     manifest, data = entries.manifest()
     check_name(manifest)
     for file in manifest.files:
-        if file.size_bytes < 0:
+        if not 0 <= file.size_bytes < _FILE_LIMIT_BYTES:
             raise unfit(f"{file.path} cannot have {file.size_bytes} bytes", "the manifest says so")
-    _check_length(archive, archive_bytes(manifest, len(data)))
+    try:
+        expected_bytes = archive_bytes(manifest, len(data))
+    except InvalidInput as fault:
+        raise unfit("its manifest lists what no archive can hold", fault.message) from fault
+    _check_length(archive, expected_bytes)
     return manifest, data
 
 

@@ -6,8 +6,8 @@ never meets half of it. Several may be at work; what a killed one left is remove
 
 import glob
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +40,11 @@ def check_destination(out: Path, needed_bytes: int, *, force: bool) -> None:
 
 def read_manifest(out: Path) -> Manifest | None:
     """The manifest of a bundle of ours at `out`; nothing when there is none that can be read."""
+    path = out / MANIFEST_NAME
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
-        return read_document(out / MANIFEST_NAME, Manifest)
+        return read_document(path, Manifest)
     except InvalidInput:
         return None
 
@@ -93,15 +96,23 @@ def building_folder(out: Path) -> Iterator[Path]:
     The folder of `out` is made where it is missing.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    outer = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
+    # Named before it is made: whenever Ctrl-C comes, it is known what to remove.
+    outer = out.parent / f"{_prefix(out)}{secrets.token_hex(8)}"
     lock = FileLock(outer / _LOCK_NAME)
     try:
+        outer.mkdir(mode=0o700)
         with lock:
             inner = outer / "bundle"
             inner.mkdir()
             yield inner
     finally:
-        shutil.rmtree(outer, ignore_errors=True)
+        _remove(outer)
+
+
+def _remove(outer: Path) -> None:
+    """All of it, and its lock last: what a second Ctrl-C leaves is known to be nobody's."""
+    for path in (outer / "bundle", outer / "previous", outer):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_leftovers(out: Path) -> None:
@@ -109,7 +120,7 @@ def remove_leftovers(out: Path) -> None:
     for outer in out.parent.glob(f"{glob.escape(_prefix(out))}*"):
         if _is_abandoned(outer):
             _rescue_previous(outer, out)
-            shutil.rmtree(outer, ignore_errors=True)
+            _remove(outer)
 
 
 def _is_abandoned(outer: Path) -> bool:

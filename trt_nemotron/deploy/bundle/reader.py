@@ -130,7 +130,7 @@ def _check_configuration(plan: bytes, manifest: Manifest) -> None:
 def _check_listing(path: Path, manifest: Manifest) -> None:
     """Every file that is listed is there with its size, and nothing else is."""
     expected = {file.path: file for file in manifest.files}
-    sizes = dict(_walk(path, path))
+    sizes = dict(_walk(path))
     sizes.pop(MANIFEST_NAME, None)
     for name in sorted(sizes.keys() - expected.keys()):
         if not _is_observed(name):
@@ -156,23 +156,25 @@ def _check_size(file: BundleFile, size_bytes: int | None) -> None:
         )
 
 
-def _walk(folder: Path, root: Path) -> Iterator[tuple[str, int]]:
+def _walk(root: Path) -> Iterator[tuple[str, int]]:
     """(path relative to the bundle, size) of every file; links are an error, wherever they lead.
 
     A link makes a bundle depend on something outside of it, or loads what nobody hashed.
     """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = Path(entry.path)
-            name = path.relative_to(root).as_posix()
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                yield from _walk(path, root)
-            elif stat.S_ISREG(mode):
-                yield name, entry.stat(follow_symlinks=False).st_size
-            else:
-                kind = f"a link to {path.readlink()}" if stat.S_ISLNK(mode) else "no plain file"
-                raise _damaged(f"{name} does not belong to this bundle", f"it is {kind}")
+    folders = [root]  # no recursion: folders may lie in one another deeper than Python goes
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                name = path.relative_to(root).as_posix()
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    folders.append(path)
+                elif stat.S_ISREG(mode):
+                    yield name, entry.stat(follow_symlinks=False).st_size
+                else:
+                    kind = f"a link to {path.readlink()}" if stat.S_ISLNK(mode) else "no plain file"
+                    raise _damaged(f"{name} does not belong to this bundle", f"it is {kind}")
 
 
 def _damaged(message: str, evidence: str) -> BundleDamaged:

@@ -75,6 +75,8 @@ def open_safetensors_folder(folder: Path) -> Checkpoint:
     companions = [name for name in COMPANIONS if (folder / name).is_file()]
     if INDEX_NAME in companions and weights.files == (WEIGHTS_NAME,):
         companions.remove(INDEX_NAME)
+    if lock is None:  # what a publisher's hash will be held against cannot be another file
+        _refuse_links_to_others(folder, companions)
     groups = groups_of(tensors)
     quantization = quantization_of(groups)
     statement = read_statement(folder)
@@ -94,6 +96,25 @@ def open_safetensors_folder(folder: Path) -> Checkpoint:
         routed_bytes=sum(it.size_bytes for it in tensors if ROUTED_EXPERTS in it.name),
         stated_quantization=statement.algorithm,
     )
+
+
+def _refuse_links_to_others(folder: Path, names: Iterable[str]) -> None:
+    """A link may lead to a file of its own name, or to a content in the hub's cache.
+
+    Any other could carry whatever its maker chose from this machine into a bundle: a token, a key.
+    Weights need no such rule: their own headers say what they are.
+    """
+    own = folder.resolve()
+    for name in names:
+        target = (folder / name).resolve()
+        is_known = target.is_relative_to(own) or target.parent == own.parent.parent / "blobs"
+        if target.name != name and not is_known:
+            raise CheckpointUnusable(
+                f"{folder / name} is a link to another file",
+                evidence=f"it leads to {target}, outside of the checkpoint",
+                next_step="Do not use this checkpoint unless you know where it comes from; "
+                "if you do, copy the file to this place.",
+            )
 
 
 def _embedding_bytes(tensors: Iterable[StoredTensor]) -> int:

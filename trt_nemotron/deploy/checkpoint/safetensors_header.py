@@ -85,7 +85,9 @@ def _header_length(start: bytes, file_bytes: int) -> int:
 
 def _tensors(header: bytes, data_bytes: int) -> tuple[StoredTensor, ...]:
     entries = _parse(header)
-    entries.pop("__metadata__", None)
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(it, str) for it in metadata.values()):
+        raise _Malformed("its __metadata__ is not a map of texts")
     tensors = sorted(
         (_tensor(name, entry) for name, entry in entries.items()),
         key=lambda tensor: (tensor.start, tensor.end),

@@ -2,7 +2,7 @@
 
 from trt_nemotron.command import redact
 from trt_nemotron.deploy.boards import Detection, detect_target
-from trt_nemotron.deploy.doctor.checks.power import NVPMODEL
+from trt_nemotron.deploy.doctor.check import Check
 from trt_nemotron.deploy.doctor.checks.software import TENSORRT_PACKAGES
 from trt_nemotron.deploy.doctor.containers import (
     DOCKER_COMPOSE,
@@ -17,8 +17,9 @@ from trt_nemotron.deploy.doctor.facts import doctor_facts
 from trt_nemotron.deploy.doctor.host import Host
 from trt_nemotron.deploy.doctor.nvidia import IDENTITY, PROCESSES, STATE, read_gpus
 from trt_nemotron.deploy.doctor.order import FEATURE_WORDS, Feature, Order
-from trt_nemotron.deploy.doctor.registry import CHECKS, Check
+from trt_nemotron.deploy.doctor.registry import CHECKS
 from trt_nemotron.deploy.doctor.values import DoctorReport, Finding
+from trt_nemotron.deploy.power import NVPMODEL
 from trt_nemotron.errors import InvalidInput
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from trt_nemotron.deploy.doctor.order import Order
-from trt_nemotron.deploy.doctor.sizes import shown
 from trt_nemotron.deploy.memory import reserve_line
+from trt_nemotron.deploy.sizes import shown
 
 _MODEL = "nemotron-3-nano-4b"
 

@@ -25,8 +25,8 @@ from trt_nemotron.deploy.sbom.purl import (
     image_purl,
     package_purl,
     program_purl,
-    split_image,
 )
+from trt_nemotron.deploy.serving.container.reference import split_image
 from trt_nemotron.facts.catalogue import load_model, model_names
 from trt_nemotron.facts.model import ModelFacts, ModelVariant
 from trt_nemotron.facts.target import RuntimeName
@@ -165,11 +165,11 @@ def _container(image: str) -> Component:
     return Component(
         type="container",
         bom_ref="image",
-        name=name,
+        name=name or image,
         version=digest or tag,
         description="" if digest else "named by its tag: which content it has was not pinned",
         hashes=(Hash(alg="SHA-256", content=digest.removeprefix("sha256:")),) if digest else (),
-        purl=image_purl(image),
+        purl=image_purl(image) if name else "",
     )
 
 

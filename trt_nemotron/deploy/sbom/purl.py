@@ -6,6 +6,8 @@ Source: https://github.com/package-url/purl-spec, with the types `oci`, `pypi`, 
 
 from urllib.parse import quote
 
+from trt_nemotron.deploy.serving.container.reference import split_image
+
 _PLAIN = ":/"  # kept as they are in versions and qualifiers by the specification's own libraries
 
 
@@ -37,12 +39,3 @@ def hub_purl(repository: str, revision: str) -> str:
 def program_purl(name: str, version: str) -> str:
     """For a program that no registry of packages has."""
     return f"pkg:generic/{quote(name)}@{quote(version, safe=_PLAIN)}"
-
-
-def split_image(reference: str) -> tuple[str, str, str]:
-    """Name, tag and digest of an image; a registry's port is no tag."""
-    named, _, digest = reference.partition("@")
-    name, colon, tag = named.rpartition(":")
-    if not colon or "/" in tag:
-        name, tag = named, ""
-    return name, tag, digest

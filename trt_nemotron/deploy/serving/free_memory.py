@@ -8,6 +8,7 @@ its own the driver says no by itself.
 from typing import Protocol
 
 from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.deploy.sizes import gib
 from trt_nemotron.errors import EnvironmentUnfit
 from trt_nemotron.facts.target import Target
 
@@ -42,12 +43,8 @@ def check_free_memory(plan: Plan, target: Target, memory: Memory) -> None:
         return
     raise EnvironmentUnfit(
         "there is not enough free memory to start the server",
-        evidence=f"the plan takes {_gib(needed)}, {_gib(memory.available)} of {_gib(memory.total)} "
+        evidence=f"the plan takes {gib(needed)}, {gib(memory.available)} of {gib(memory.total)} "
         "are available; on this board the device takes its memory from the same",
         next_step="End what else uses memory (`trt-nemotron status`), or plan for less:"
         " --max-concurrency, --max-seq-len.",
     )
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:,.1f} GiB"

@@ -229,7 +229,10 @@ class Guard:
                 file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
             os.replace(temporary, self._path)  # noqa: PTH105 - as above
         except OSError as fault:
-            sys.stderr.write(f"cannot write {self._path}: {fault.strerror}\n")
+            with suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108 - as above
+            with suppress(OSError):  # the log may lie on the same disk
+                os.write(2, f"cannot write {self._path}: {fault.strerror}\n".encode())
 
     def _say(self, event: str, **facts: object) -> None:
         with suppress(BrokenPipeError):

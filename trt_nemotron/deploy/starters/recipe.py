@@ -16,6 +16,7 @@ from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.protocol import Containment, EngineName, Launch, Place, Runtime
 from trt_nemotron.deploy.serving.container.arguments import Tags, run_arguments
+from trt_nemotron.deploy.serving.container.reference import is_pinned
 
 BUNDLE_MARK = "/@BUNDLE@"
 CACHE_MARK = "/@CACHE@"
@@ -58,7 +59,7 @@ class Recipe:
     @property
     def is_pinned(self) -> bool:
         """Whether the image is named by its content."""
-        return "@sha256:" in self.image
+        return is_pinned(self.image)
 
 
 def recipe_of(runtime: Runtime, plan: Plan, manifest: Manifest) -> Recipe | None:

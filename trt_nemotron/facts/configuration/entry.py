@@ -65,6 +65,12 @@ def read_yaml(data: bytes, origin: str) -> Written:
             evidence=str(fault),
             next_step="Correct the line named and try again.",
         ) from fault
+    except RecursionError as fault:
+        raise InvalidInput(
+            f"{origin} holds a mapping that contains itself",
+            evidence="an alias (`*name`) stands within what it names (`&name`)",
+            next_step="Write the mapping out.",
+        ) from fault
 
 
 def with_assignments(written: Written, assignments: Sequence[str]) -> Written:

@@ -8,9 +8,9 @@ import time
 from bisect import bisect_right
 from typing import Protocol
 
-STEP_NS = 200_000
-"""A change of the distance between two samples that is more than slewing (500 ppm) and reading
-error."""
+STEP_NS = 30_000
+"""A change of the distance between two samples, 50 ms apart at most, that is more than slewing
+(500 ppm) and reading error."""
 _READINGS = 3
 
 
@@ -38,10 +38,11 @@ class WallClockTrack:
         steps: spans of monotonic time within which the wall clock was stepped.
     """
 
-    __slots__ = ("_clock", "_offsets", "_times", "_uncertainty", "steps")
+    __slots__ = ("_clock", "_epochs", "_offsets", "_times", "_uncertainty", "steps")
 
     def __init__(self, clock: Clock) -> None:
         self.steps: list[tuple[int, int]] = []
+        self._epochs: list[tuple[int, int, int]] = []
         self._clock = clock
         self._times: list[int] = []
         self._offsets: list[int] = []
@@ -54,6 +55,7 @@ class WallClockTrack:
             change = abs(offset - self._offsets[-1])
             if change > STEP_NS + width + self._uncertainty:
                 self.steps.append((self._times[-1], at))
+        self._extend_epoch(width, at, offset)
         self._times.append(at)
         self._offsets.append(offset)
         self._uncertainty = width
@@ -62,6 +64,29 @@ class WallClockTrack:
         """A wall-clock time on the monotonic clock, by the last sample before `near_ns`."""
         place = max(bisect_right(self._times, near_ns) - 1, 0)
         return wall_ns - self._offsets[place]
+
+    def steady_offset(self, near_ns: int) -> int:
+        """Wall clock minus monotonic clock between the two steps around `near_ns`.
+
+        Linux slews both clocks alike, so that they keep their distance from step to step (see
+        clock_gettime(2)); the sample that was read fastest tells it best. With one distance for a
+        whole request, differences of stamps are exactly the kernel's.
+        """
+        place = max(bisect_right([begin for begin, _, _ in self._epochs], near_ns) - 1, 0)
+        return self._epochs[place][2]
+
+    def is_stepped(self, begin_ns: int, end_ns: int) -> bool:
+        """Whether the wall clock may have been stepped within this span."""
+        return any(begin <= end_ns and begin_ns <= end for begin, end in self.steps)
+
+    def _extend_epoch(self, width: int, at: int, offset: int) -> None:
+        is_new = not self._epochs or bool(self.steps and self.steps[-1][1] == at)
+        if is_new:
+            self._epochs.append((at, width, offset))
+            return
+        begin, tightest, _ = self._epochs[-1]
+        if width < tightest:
+            self._epochs[-1] = (begin, width, offset)
 
     def _read(self) -> tuple[int, int, int]:
         """How long the reading took, when it began, and the offset halfway."""

@@ -17,6 +17,9 @@ def describe_environment(
     release: str = UNKNOWN,
     model: str = UNKNOWN,
     configuration_sha256: str = "",
+    power_mode: str = UNKNOWN,
+    image: str = UNKNOWN,
+    weights_sha256: str = UNKNOWN,
 ) -> Environment:
     """What the caller knows of the server, and what this machine says of itself.
 
@@ -33,6 +36,9 @@ def describe_environment(
         system=f"{platform.system()} {platform.release()}",
         processor=_processor_name(),
         cores=usable_cores(),
+        power_mode=power_mode,
+        image=image,
+        weights_sha256=weights_sha256,
     )
 
 

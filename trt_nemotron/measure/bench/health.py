@@ -1,13 +1,24 @@
 """The client's own condition over a run, put together from every loop of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
+from typing import get_args
 
 from trt_nemotron.measure.bench.calibration import Floor
-from trt_nemotron.measure.bench.values import ClientHealth, ClockSource, LoopLag
+from trt_nemotron.measure.bench.figures.request_figures import token_chunks
+from trt_nemotron.measure.bench.values import (
+    ClientHealth,
+    ClockSource,
+    LoopLag,
+    RequestRecord,
+    ScheduleLag,
+)
 from trt_nemotron.measure.bench.wire.loop import LoadResult
 from trt_nemotron.measure.bench.wire.stamps import Stamps, percentile_ms
+
+_CLOCKS: tuple[ClockSource, ...] = get_args(ClockSource)
+"""The most exact one first."""
 
 
 @dataclass(slots=True)
@@ -23,6 +34,12 @@ class HealthLog:
     process_cpu_ns: int = 0
     wall_ns: int = 0
     niceness: int = 0
+    schedule_lags_ns: dict[int, list[int]] = field(default_factory=dict)
+    gaps: int = 0
+    merged: int = 0
+    void: int = 0
+    lost_packets: int = 0
+    repeated_segments: int = 0
 
     def add_loop(self, concurrency: int, result: LoadResult) -> None:
         """Take over what a loop found of itself."""
@@ -31,21 +48,41 @@ class HealthLog:
         self.cpu_ns += result.cpu_ns
         self.process_cpu_ns += result.process_cpu_ns
         self.wall_ns += result.wall_ns
-        self.reads += sum(len(exchange.reads) for exchange in result.exchanges)
+        if result.packets is not None:
+            self.lost_packets += result.packets.lost
+            self.repeated_segments += result.packets.repeated
 
-    def add_stamps(self, stamps: Sequence[Stamps]) -> None:
-        """Take over how the chunks of measured requests were stamped."""
-        for stamp in stamps:
-            self.unstamped += stamp.unstamped
-            self.read_lags_ns += stamp.lags
-            if stamp.times:
-                self.sources.add(stamp.source)
+    def add_request(self, record: RequestRecord, stamps: Stamps) -> None:
+        """Take over how the chunks of a measured request were stamped."""
+        self.reads += len(record.chunks)
+        if record.is_warmup:
+            return
+        if stamps.void:
+            self.void += 1
+            return
+        self.unstamped += stamps.unstamped
+        self.read_lags_ns += stamps.lags
+        if stamps.times:
+            self.sources.add(stamps.source)
+        times = [chunk.received_ns for chunk in token_chunks(record)]
+        self.gaps += max(0, len(times) - 1)
+        self.merged += sum(early == late for early, late in pairwise(times))
 
-    def conclude(self, floor: Floor, clock_steps: int) -> ClientHealth:
+    def add_schedule(self, concurrency: int, stamped: Mapping[int, tuple[int, Stamps]]) -> None:
+        """Take over how long each stream waited between a response and its next request.
+
+        `stamped` has, for each exchange by its index, the index of the one before and its times.
+        """
+        self.schedule_lags_ns[concurrency] = [
+            max(0, stamps.sent_ns - stamped[previous][1].finished_ns)
+            for previous, stamps in stamped.values()
+            if previous in stamped and not stamps.void and not stamped[previous][1].void
+        ]
+
+    def conclude(self, floor: Floor, clock_steps: int, clock_reason: str = "") -> ClientHealth:
         """The client's health over the whole run."""
-        is_kernel = self.sources == {"kernel_receive"}
         return ClientHealth(
-            clock="kernel_receive" if is_kernel else "user_read",
+            clock=max(self.sources, key=_CLOCKS.index, default="user_read"),
             cpu_share=self.process_cpu_ns / self.wall_ns if self.wall_ns else 0.0,
             loop_lag_p99_ms=max(0.0, percentile_ms([*chain(*self.lags_ns.values())], 0.99)),
             floor_ttft_p50_ms=floor.ttft_p50_ms,
@@ -58,12 +95,31 @@ class HealthLog:
             clock_steps=clock_steps,
             niceness=self.niceness,
             unstamped_reads=self.unstamped,
+            clock_reason=clock_reason,
+            measurement_error=floor.errors,
+            read_lag_p50_ms=percentile_ms(self.read_lags_ns, 0.50),
+            schedule_lags=self._schedule_lags(),
+            merged_share=self.merged / self.gaps if self.gaps else -1.0,
+            lost_packets=self.lost_packets,
+            repeated_segments=self.repeated_segments,
+            void_requests=self.void,
         )
 
     def _loop_lags(self) -> tuple[LoopLag, ...]:
         return tuple(
             LoopLag(concurrency=concurrency, p99_ms=max(0.0, percentile_ms(lags, 0.99)))
             for concurrency, lags in self.lags_ns.items()
+        )
+
+    def _schedule_lags(self) -> tuple[ScheduleLag, ...]:
+        return tuple(
+            ScheduleLag(
+                concurrency=concurrency,
+                p50_ms=percentile_ms(lags, 0.50),
+                p99_ms=percentile_ms(lags, 0.99),
+            )
+            for concurrency, lags in self.schedule_lags_ns.items()
+            if lags
         )
 
     def merge(self, other: "HealthLog") -> None:
@@ -77,3 +133,9 @@ class HealthLog:
         self.process_cpu_ns += other.process_cpu_ns
         self.wall_ns += other.wall_ns
         self.niceness = other.niceness
+        self.schedule_lags_ns |= other.schedule_lags_ns
+        self.gaps += other.gaps
+        self.merged += other.merged
+        self.void += other.void
+        self.lost_packets += other.lost_packets
+        self.repeated_segments += other.repeated_segments

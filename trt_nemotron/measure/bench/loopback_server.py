@@ -4,16 +4,20 @@
 
 Prints its port on a line of its own and serves until its standard input ends, so it never outlives
 whoever started it. Every request is answered at once with a stream of EVENTS chunks, INTERVAL_MS
-apart; the text of each is the monotonic time just before it was sent. Run as a file of its own:
-nothing but the standard library's sockets is imported.
+apart; the text of each is two monotonic times: when the kernel had received the request, and just
+before the chunk was sent. Run as a file of its own: nothing but the standard library's sockets is
+imported.
 """
 
 import selectors
 import socket
+import struct
 import sys
 import time
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@ll")
 _FINISH = (
     b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}\n\n',
     b"data: [DONE]\n\n",
@@ -28,6 +32,7 @@ class _Client:
         self.received = b""
         self.sent = 0
         self.due_ns = 0
+        self.asked_ns = 0
         self.is_streaming = False
 
 
@@ -72,14 +77,16 @@ class LoopbackServer:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sys.platform == "linux":
+            connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._clients[connection] = _Client(connection)
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _read(self, client: _Client) -> None:
         try:
-            data = client.connection.recv(65536)
+            data, ancillary, _, _ = client.connection.recvmsg(65536, 64)
         except OSError:
-            data = b""
+            data, ancillary = b"", []
         if not data:
             self._drop(client)
             return
@@ -91,13 +98,14 @@ class LoopbackServer:
             client.sent = 0
             client.is_streaming = True
             client.due_ns = time.monotonic_ns()
+            client.asked_ns = _arrival_ns(ancillary)
             self._send(client, _HEAD)
             self._send_event(client)
 
     def _send_event(self, client: _Client) -> None:
         client.sent += 1
-        text = b'data: {"choices":[{"index":0,"delta":{"content":"%d"}}]}\n\n'
-        self._send(client, _chunk(text % time.monotonic_ns()))
+        text = b'data: {"choices":[{"index":0,"delta":{"content":"%d %d"}}]}\n\n'
+        self._send(client, _chunk(text % (client.asked_ns, time.monotonic_ns())))
         client.due_ns += self._interval_ns
         if client.sent >= self._events:
             client.is_streaming = False
@@ -114,6 +122,17 @@ class LoopbackServer:
             self._selector.unregister(client.connection)
             client.connection.close()
         client.is_streaming = False
+
+
+def _arrival_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """When the kernel had received what was just read, by the monotonic clock; else now."""
+    now, wall = time.monotonic_ns(), time.time_ns()
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
+            ago: int = wall - seconds * 1_000_000_000 - nanoseconds
+            return now - max(0, ago)
+    return now
 
 
 def _chunk(data: bytes) -> bytes:

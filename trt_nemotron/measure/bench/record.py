@@ -15,6 +15,7 @@ from trt_nemotron.measure.bench.values import (
     RequestOutcome,
     RequestRecord,
 )
+from trt_nemotron.measure.bench.wire.capture import PacketTimes
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.framing import NotHttp
 from trt_nemotron.measure.bench.wire.http_response import Response, read_response
@@ -63,9 +64,13 @@ def make_record(
     track: WallClockTrack,
     *,
     are_kernel_stamps_asked: bool,
+    packets: PacketTimes | None = None,
 ) -> tuple[RequestRecord, Stamps]:
     """The record of one exchange, and what its stamps were taken from."""
-    stamps = resolve_stamps(exchange, track, are_kernel_stamps_asked=are_kernel_stamps_asked)
+    if packets is not None:
+        stamps = packets.resolve(exchange, track)
+    else:
+        stamps = resolve_stamps(exchange, track, are_kernel_stamps_asked=are_kernel_stamps_asked)
     response, fault = _read(exchange, stamps)
     events = _read_events(response) if response.status == 200 else ()
     outcome, error = _judge(exchange, response, events, expectation, fault)
@@ -76,9 +81,9 @@ def make_record(
         is_warmup=place.is_warmup,
         outcome=outcome,
         connect_ns=exchange.connect_ns,
-        sent_ns=exchange.sent_ns - place.origin_ns,
+        sent_ns=stamps.sent_ns - place.origin_ns,
         send_call_ns=exchange.send_call_ns,
-        finished_ns=exchange.ended_ns - place.origin_ns,
+        finished_ns=stamps.finished_ns - place.origin_ns,
         chunks=tuple(_chunk_record(event, place.origin_ns) for event in events),
         status_code=response.status,
         finish_reason=next((e.chunk.finish_reason for e in events if e.chunk.finish_reason), ""),
@@ -87,14 +92,14 @@ def make_record(
         cached_tokens=usage.cached_tokens,
         error=error,
         clock=stamps.source,
+        void=stamps.void,
     )
     return record, stamps
 
 
 def _read(exchange: Exchange, stamps: Stamps) -> tuple[Response, str]:
-    ends = [read.end for read in exchange.reads]
     try:
-        return read_response(exchange.received, ends, stamps.times), ""
+        return read_response(exchange.received, stamps.ends, stamps.times), ""
     except NotHttp as fault:
         return Response(None, ()), str(fault)
 

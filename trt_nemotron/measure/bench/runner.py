@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from trt_nemotron.errors import NoValidMeasurement
 from trt_nemotron.measure.bench.calibration import Floor, measure_floor
 from trt_nemotron.measure.bench.clock import Clock, SystemClock, WallClockTrack
+from trt_nemotron.measure.bench.clock_choice import ClockChoice, ClockWish, choose_clock
 from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
 from trt_nemotron.measure.bench.health import HealthLog
 from trt_nemotron.measure.bench.record import Expectation, Place, make_record
@@ -19,6 +20,7 @@ from trt_nemotron.measure.bench.values import (
 from trt_nemotron.measure.bench.wire.address import resolve_address
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
+from trt_nemotron.measure.bench.wire.stamps import Stamps
 from trt_nemotron.measure.bench.workload import check_workload
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.progress import SILENT, Progress
@@ -39,12 +41,14 @@ def run_bench(
     progress: Progress = SILENT,
     api_key: str = "",
     profile: str = "",
+    clock_wish: ClockWish = "auto",
 ) -> Measurement:
     """Measure a server under `workload`.
 
     Nothing is written. An interruption (Ctrl-C) ends it at once, closes every socket and keeps
     nothing: half a measurement looks like a whole one.
 
+    `clock_wish` asks for a source of stamps; by default the best one is taken, see `clock_choice`.
     `url` is the server's root, with or without `/v1`; an empty `model` leaves the choice to the
     server; `environment_facts` come from `environment.describe_environment`.
 
@@ -52,7 +56,7 @@ def run_bench(
         InvalidInput: a URL or a workload that cannot be measured.
         EndpointUnfit: not reachable, not an OpenAI endpoint, or it stopped answering on the way.
         NoValidMeasurement: it answers, but no request of some concurrency ended well.
-        EnvironmentUnfit: the client could not calibrate itself.
+        EnvironmentUnfit: the client could not calibrate itself, or has not the clock wished for.
     """
     clock = clock or SystemClock()
     check_workload(workload)
@@ -66,17 +70,18 @@ def run_bench(
         api_key=api_key,
     )
     progress.phase("measuring the client itself")
-    floor = measure_floor(max(workload.concurrencies), clock)
+    choice = choose_clock(interlocutor.address, clock_wish)
+    floor = measure_floor(max(workload.concurrencies), clock, choice)
     progress.phase("rehearsing: prompt length, output length")
     rehearsal = rehearse(interlocutor, clock)
-    session = _Run(interlocutor, rehearsal, floor, clock, progress)
+    session = _Run(interlocutor, rehearsal, floor, choice, clock, progress)
     records = [record for level in workload.concurrencies for record in session.measure(level)]
     return Measurement(
         url=interlocutor.address.root,
         started_at=started_at,
         workload=workload,
         environment=environment_facts,
-        client=session.health.conclude(floor, len(session.track.steps)),
+        client=session.health.conclude(floor, len(session.track.steps), choice.reason),
         records=tuple(records),
         dialect=dialect.name,
         profile=profile,
@@ -98,11 +103,12 @@ class _Level:
 
 
 class _Run:
-    def __init__(
+    def __init__(  # noqa: PLR0917 - called in one place, right above
         self,
         interlocutor: Interlocutor,
         rehearsal: Rehearsal,
         floor: Floor,
+        choice: ClockChoice,
         clock: Clock,
         progress: Progress,
     ) -> None:
@@ -112,6 +118,7 @@ class _Run:
         self._interlocutor = interlocutor
         self._rehearsal = rehearsal
         self._floor = floor
+        self._choice = choice
         self._clock = clock
         self._progress = progress
         self._next_index = rehearsal.requests
@@ -155,10 +162,17 @@ class _Run:
         result = self._load(level, first_index)
         health = HealthLog()
         health.add_loop(level.concurrency, result)
-        records = [
-            self._record(exchange, level, first_index, result, health)
-            for exchange in result.exchanges
-        ]
+        made = [self._record(exchange, level, first_index, result) for exchange in result.exchanges]
+        records = [record for record, _ in made]
+        for record, stamps in made:
+            health.add_request(record, stamps)
+        health.add_schedule(
+            level.concurrency,
+            {
+                exchange.index: (exchange.previous, stamps)
+                for exchange, (_, stamps) in zip(result.exchanges, made, strict=True)
+            },
+        )
         _refuse_without_good(records, level.concurrency)
         return sorted(records, key=lambda record: record.index), health
 
@@ -178,13 +192,17 @@ class _Run:
             deadline_ns=self._deadline_ns,
             is_reusing=rehearsal.keeps_connections,
         )
-        return run_closed_loop(
-            self._interlocutor.address,
-            load,
-            self._clock,
-            self.track,
-            lambda done: self._progress.step(done, level.total, "requests"),
-        )
+        address = self._interlocutor.address
+        with self._choice.capture(address, level.concurrency) as capture:
+            return run_closed_loop(
+                address,
+                load,
+                self._clock,
+                self.track,
+                lambda done: self._progress.step(done, level.total, "requests"),
+                capture=capture,
+                asks_for_stamps=self._choice.source == "kernel_receive",
+            )
 
     def _record(
         self,
@@ -192,15 +210,13 @@ class _Run:
         level: _Level,
         first_index: int,
         result: LoadResult,
-        health: HealthLog,
-    ) -> RequestRecord:
-        is_warmup = exchange.index < level.warmup
-        record, stamps = make_record(
+    ) -> tuple[RequestRecord, Stamps]:
+        return make_record(
             exchange,
             Place(
                 index=first_index + exchange.index,
                 concurrency=level.concurrency,
-                is_warmup=is_warmup,
+                is_warmup=exchange.index < level.warmup,
                 origin_ns=self._origin_ns,
             ),
             Expectation(
@@ -208,14 +224,12 @@ class _Run:
             ),
             self.track,
             are_kernel_stamps_asked=result.are_kernel_stamps_asked,
+            packets=result.packets,
         )
-        if not is_warmup:
-            health.add_stamps([stamps])
-        return record
 
 
 def _good(records: list[RequestRecord]) -> list[RequestRecord]:
-    return [record for record in records if not record.is_warmup and record.outcome == "ok"]
+    return [record for record in records if not record.is_warmup and record.gives_figures]
 
 
 def _refuse_without_good(records: list[RequestRecord], concurrency: int) -> None:
@@ -225,6 +239,6 @@ def _refuse_without_good(records: list[RequestRecord], concurrency: int) -> None
     first = measured[0]
     raise NoValidMeasurement(
         f"none of {len(measured)} requests at concurrency {concurrency} ended well",
-        evidence=f"{first.outcome}: {first.error}",
+        evidence=f"{first.outcome}: {first.error or first.void}",
         next_step="Look at the server's log; try a lower --concurrency.",
     )

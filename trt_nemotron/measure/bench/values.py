@@ -14,6 +14,7 @@ RequestOutcome = Literal[
 ChunkKind = Literal["content", "reasoning", "tool_call", "blank", "empty", "usage", "done", "error"]
 """`blank` is text of white space alone: a token inside an answer, never the first one."""
 ClockSource = Literal["packet_ring", "kernel_receive", "user_read"]
+"""The most exact one first."""
 
 
 class Workload(Value, frozen=True, kw_only=True):
@@ -67,6 +68,8 @@ class RequestRecord(Value, frozen=True, kw_only=True):
         prompt_tokens, completion_tokens, cached_tokens: the server's own `usage`; -1 when it gave
             none.
         clock: what stamped the chunks of this request.
+        void: why its times give no figure although it was answered: the wall clock was stepped, or
+            packets were missed; empty when they do.
     """
 
     index: int
@@ -85,10 +88,22 @@ class RequestRecord(Value, frozen=True, kw_only=True):
     error: str = ""
     send_call_ns: int = 0
     clock: ClockSource = "user_read"
+    void: str = ""
+
+    @property
+    def gives_figures(self) -> bool:
+        """Whether its times may enter a figure."""
+        return self.outcome == "ok" and not self.void
 
 
 class Environment(Value, frozen=True, kw_only=True):
-    """The fingerprint a figure is only comparable within."""
+    """The fingerprint a figure is only comparable within.
+
+    Attributes:
+        power_mode: of the board; `none` where it has none.
+        image: of the container that served, by digest; `none` for a process.
+        weights_sha256: over the checkpoint's files; `none` where it was not kept.
+    """
 
     target: str
     runtime: str
@@ -100,12 +115,37 @@ class Environment(Value, frozen=True, kw_only=True):
     system: str
     processor: str
     cores: int
+    power_mode: str = "none"
+    image: str = "none"
+    weights_sha256: str = "none"
 
 
 class LoopLag(Value, frozen=True, kw_only=True):
     """How late the client's timer fired in one closed loop."""
 
     concurrency: int
+    p99_ms: float
+
+
+class FigureError(Value, frozen=True, kw_only=True):
+    """How far one figure was from the truth when the client measured itself.
+
+    Attributes:
+        figure: as in a summary: `ttft_p50_ms`, `itl_p99_ms`, ...
+        error_ms: what the client said minus what its loopback server had logged.
+    """
+
+    figure: str
+    error_ms: float
+
+
+class ScheduleLag(Value, frozen=True, kw_only=True):
+    """How long after a response's last byte the next request of its stream was sent, in one closed
+    loop: a stream that should be busy and was not.
+    """
+
+    concurrency: int
+    p50_ms: float
     p99_ms: float
 
 
@@ -122,11 +162,21 @@ class ClientHealth(Value, frozen=True, kw_only=True):
             before `send` its chunks were stamped, at the highest concurrency of the run.
         read_lag_p99_ms: user-space time of a read minus the kernel's stamp of it, during the run;
             -1 without kernel stamps.
-        cpu_us_per_chunk: processor time of the measuring loop over the chunks it read.
+        cpu_us_per_chunk: processor time of the measuring loop over the events that came, warm-up
+            included.
         loop_lags: the same lateness for each closed loop on its own.
         clock_steps: steps of the wall clock seen; requests across one carry user-space stamps.
         niceness: scheduling priority the loop was given; 0 where raising it was not allowed.
         unstamped_reads: reads for which the kernel gave no stamp although it was asked to.
+        clock_reason: why the clock is not a better one; empty for the best.
+        measurement_error: of each figure, at the highest concurrency of the run, with its clock.
+        read_lag_p50_ms: as `read_lag_p99_ms`. With packets the reader is late on purpose, and no
+            figure depends on it.
+        schedule_lags: for each closed loop on its own.
+        merged_share: share of token chunks that came in one segment or read with the one before.
+        lost_packets: packets that the capture ring had no room for.
+        repeated_segments: segments that were captured and brought nothing new.
+        void_requests: measured requests whose times give no figure, see `RequestRecord.void`.
     """
 
     clock: ClockSource
@@ -142,6 +192,14 @@ class ClientHealth(Value, frozen=True, kw_only=True):
     clock_steps: int = 0
     niceness: int = 0
     unstamped_reads: int = 0
+    clock_reason: str = ""
+    measurement_error: tuple[FigureError, ...] = ()
+    read_lag_p50_ms: float = -1.0
+    schedule_lags: tuple[ScheduleLag, ...] = ()
+    merged_share: float = -1.0
+    lost_packets: int = 0
+    repeated_segments: int = 0
+    void_requests: int = 0
 
 
 class Measurement(Document, frozen=True, kw_only=True):

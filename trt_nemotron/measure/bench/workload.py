@@ -38,8 +38,19 @@ PROFILES: Mapping[str, Workload] = {
         timeout_s=300.0,
         total_timeout_s=6 * 3600.0,
     ),
+    "sweep": Workload(
+        concurrencies=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+        requests_per_concurrency=512,
+        warmup_requests=32,
+        input_tokens=512,
+        output_tokens=64,
+        seed=1,
+        timeout_s=600.0,
+        total_timeout_s=6 * 3600.0,
+    ),
 }
-"""`quick` for every change (p50), `standard` for a release (p95), `stress` for p99 (480 > 459)."""
+"""`quick` for every change (p50), `standard` for a release (p95), `stress` for p99 (480 > 459), and
+`sweep` to find where more streams stop bringing more tokens: twice as many requests as streams."""
 
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "requests_per_concurrency": (1, 100_000),

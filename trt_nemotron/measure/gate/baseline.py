@@ -5,23 +5,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from trt_nemotron.document import Value, sha256_of, to_tree
+from trt_nemotron.document import sha256_of
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.key import key_differences, key_of, unknown_fields
 from trt_nemotron.measure.gate.validity import fitness_faults, record_faults
-
-_FREE_WORKLOAD_FIELDS = frozenset(
-    {
-        "concurrencies",
-        "requests_per_concurrency",
-        "warmup_requests",
-        "seed",
-        "timeout_s",
-        "total_timeout_s",
-    }
-)
-"""They say how much was measured, not what; every other field must agree, new ones as well."""
 
 
 def mismatch(measurement: Measurement, baseline: Measurement, budget: Budget) -> str:
@@ -44,7 +33,7 @@ def swap_faults(measurement: Measurement, baseline: Measurement) -> Iterator[str
     if sha256_of(measurement) == sha256_of(baseline):
         yield "the baseline is the measurement itself"
         return
-    measured, kept = (_time(run.started_at) for run in (measurement, baseline))
+    measured, kept = (time_of(run.started_at) for run in (measurement, baseline))
     if measured is None or kept is None:
         yield "a run does not say when it was started, so which is the baseline cannot be checked"
     elif kept > measured:
@@ -52,31 +41,12 @@ def swap_faults(measurement: Measurement, baseline: Measurement) -> Iterator[str
 
 
 def _differences(measurement: Measurement, baseline: Measurement) -> Iterator[str]:
-    for name, value in to_tree(measurement.environment).items():
-        if value in {"", "unknown"}:
-            yield f"an unknown {name}, which may have been another"
-    yield from _field_differences(measurement.environment, baseline.environment)
-    yield from _field_differences(measurement.workload, baseline.workload, _FREE_WORKLOAD_FIELDS)
-    pairs = {
-        "clock": (measurement.client.clock, baseline.client.clock),
-        "dialect": (measurement.dialect, baseline.dialect),
-        "is_length_fixed": (measurement.is_length_fixed, baseline.is_length_fixed),
-    }
-    for name, (here, there) in pairs.items():
-        if here != there:
-            yield f"{name} {there} instead of {here}"
+    for name in unknown_fields(measurement):
+        yield f"an unknown {name}, which may have been another"
+    yield from key_differences(key_of(measurement), key_of(baseline))
 
 
-def _field_differences(
-    here: Value, there: Value, free: frozenset[str] = frozenset()
-) -> Iterator[str]:
-    old = to_tree(there)
-    for name, value in to_tree(here).items():
-        if name not in free and old[name] != value:
-            yield f"{name} {old[name]} instead of {value}"
-
-
-def _time(text: str) -> dt.datetime | None:
+def time_of(text: str) -> dt.datetime | None:
     """The time as UTC; one without a zone is taken as UTC, which is what the client writes."""
     try:
         time = msgspec.convert(text, dt.datetime)

@@ -10,6 +10,8 @@ from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.baseline import mismatch, swap_faults
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, check_budget
+from trt_nemotron.measure.gate.family import is_missed_for_all, shared_confidence
+from trt_nemotron.measure.gate.history import creep_remarks
 from trt_nemotron.measure.gate.metrics import Metric, metric_named
 from trt_nemotron.measure.gate.outcome import worst
 from trt_nemotron.measure.gate.result import (
@@ -23,6 +25,7 @@ from trt_nemotron.measure.gate.result import (
 from trt_nemotron.measure.gate.rule import decide, decide_relative
 from trt_nemotron.measure.gate.validity import (
     fitness_faults,
+    measured_records,
     physics_faults,
     record_faults,
     sample_fault,
@@ -55,6 +58,8 @@ def judge(
     *,
     smoke: SmokeReport | None = None,
     baseline: Measurement | None = None,
+    why_no_baseline: str = "no baseline was handed over",
+    history: Sequence[Measurement] = (),
     limits: Sequence[PhysicalLimit] = (),
 ) -> Verdict:
     """Every bound of `budget` against the raw records of `measurement`.
@@ -64,6 +69,8 @@ def judge(
         measurement: the run; its figures are recomputed here.
         smoke: judged whenever it is given; missing where the budget requires it is `invalid`.
         baseline: an earlier run; without it every relative bound is `no_baseline`.
+        why_no_baseline: what is then said, such as the field in which the nearest one differs.
+        history: comparable earlier runs, oldest first; slow creep among them is remarked on.
         limits: what the device can do at best; a better figure is `invalid`.
 
     Raises:
@@ -74,7 +81,10 @@ def judge(
     results = (
         *(_judge_smoke(report) for report in _smoke_reports(smoke, budget)),
         *(_judge_absolute(bound, budget, run) for bound in budget.bounds),
-        *(_judge_relative(bound, budget, run, baseline) for bound in budget.relative),
+        *(
+            _judge_relative(bound, budget, run, baseline, why_no_baseline)
+            for bound in budget.relative
+        ),
         *((unmeasured_result(budget.target),) if budget.status == "unmeasured" else ()),
     )
     decisions: list[Decision] = [result.decision for result in results]
@@ -87,8 +97,17 @@ def judge(
         confidence=CONFIDENCE,
         invalid_reasons=run.faults,
         notes=run.lateness,
-        remarks=() if run.summary is None else tuple(slowness_remarks(run.summary, limits)),
+        remarks=_remarks(budget, run, history, limits),
     )
+
+
+def _remarks(
+    budget: Budget, run: _Run, history: Sequence[Measurement], limits: Sequence[PhysicalLimit]
+) -> tuple[str, ...]:
+    if run.summary is None:
+        return ()
+    creep = () if run.faults else creep_remarks(budget, [*history, run.measurement])
+    return (*slowness_remarks(run.summary, limits), *creep)
 
 
 def _examine(
@@ -120,12 +139,28 @@ def _judge_absolute(bound: AbsoluteBound, budget: Budget, run: _Run) -> BoundRes
         decision = decide(metric, found.interval, bound.limit)
     if is_late and decision != "pass" and not found.doubt:
         decision, found = "invalid", Finding(found.interval, run.lateness[0])
+    if decision == "fail" and not _is_missed_for_all(metric, bound, budget, run):
+        decision = "inconclusive"
+        found = Finding(found.interval, "missed by this bound's own limit, not with all the others")
     allowed = f"{metric.bound_key.replace('_', ' ')} {show(bound.limit, metric)}"
     return bound_result(metric, bound, found, decision, allowed, limit=bound.limit)
 
 
+def _is_missed_for_all(metric: Metric, bound: AbsoluteBound, budget: Budget, run: _Run) -> bool:
+    good = [
+        record
+        for record in measured_records(run.measurement)
+        if record.concurrency == bound.concurrency and record.outcome == "ok"
+    ]
+    return is_missed_for_all(metric, bound, good, shared_confidence(budget))
+
+
 def _judge_relative(
-    bound: RelativeBound, budget: Budget, run: _Run, baseline: Measurement | None
+    bound: RelativeBound,
+    budget: Budget,
+    run: _Run,
+    baseline: Measurement | None,
+    why_no_baseline: str,
 ) -> BoundResult:
     metric = metric_named(bound.metric)
     percent = bound.worse_by_at_most_percent
@@ -135,7 +170,9 @@ def _judge_relative(
     allowed = f"at most {percent:g} % worse than the baseline"
     if found.interval is None or found.doubt:
         return bound_result(metric, bound, found, "invalid", allowed)
-    kept = _find_baseline(metric, bound.concurrency, budget, run, baseline)
+    kept = Finding(None, why_no_baseline)
+    if baseline is not None:
+        kept = _find_baseline(metric, bound.concurrency, budget, run, baseline)
     if kept.interval is None or kept.doubt:
         doubtful = Finding(found.interval, kept.doubt)
         return bound_result(metric, bound, doubtful, "no_baseline", allowed)
@@ -151,10 +188,8 @@ def _judge_relative(
 
 
 def _find_baseline(
-    metric: Metric, concurrency: int, budget: Budget, run: _Run, baseline: Measurement | None
+    metric: Metric, concurrency: int, budget: Budget, run: _Run, baseline: Measurement
 ) -> Finding:
-    if baseline is None:
-        return Finding(None, "no baseline was handed over")
     why_not = mismatch(run.measurement, baseline, budget)
     if why_not:
         return Finding(None, why_not)

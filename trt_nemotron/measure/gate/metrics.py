@@ -74,6 +74,14 @@ class Metric(ABC):
     def worsened(self, figure: float, percent: float) -> float:
         """`figure` made worse by `percent` of itself."""
 
+    @abstractmethod
+    def loss(self, before: float, after: float) -> float:
+        """By how much it became worse, as a logarithm; negative when it became better."""
+
+    @abstractmethod
+    def after(self, before: float, loss: float) -> float:
+        """The figure after such a loss: `loss` turned round."""
+
     def interval(self, summary: ConcurrencySummary) -> Interval:
         """The figure with its limits.
 
@@ -113,6 +121,14 @@ class Cost(Metric):
         """More of it."""
         return figure * (1.0 + percent / 100.0)
 
+    def loss(self, before: float, after: float) -> float:
+        """Grown by so much."""
+        return math.log(after / before)
+
+    def after(self, before: float, loss: float) -> float:
+        """So much larger."""
+        return before * math.exp(loss)
+
 
 @dataclass(frozen=True, slots=True)
 class Gain(Metric):
@@ -136,6 +152,14 @@ class Gain(Metric):
     def worsened(self, figure: float, percent: float) -> float:
         """Less of it."""
         return figure * (1.0 - percent / 100.0)
+
+    def loss(self, before: float, after: float) -> float:
+        """Shrunk by so much."""
+        return math.log(before / after)
+
+    def after(self, before: float, loss: float) -> float:
+        """So much smaller."""
+        return before * math.exp(-loss)
 
 
 def _latencies() -> list[Metric]:

@@ -37,12 +37,30 @@ class BoundResult(Value, frozen=True, kw_only=True):
     unit: str = ""
 
 
+class PairedDesign(Value, frozen=True, kw_only=True):
+    """How an A/B verdict came about, enough to check it again.
+
+    Attributes:
+        seed: of the coin that said which of a pair was measured first.
+        pairs: valid pairs that were judged; `dropped` were measured and not valid.
+        looks: numbers of pairs at which it was or would have been decided; the last is the cap.
+        alarm_rate: how often, at most, the whole gate fails a change that changed nothing.
+    """
+
+    seed: int
+    pairs: int
+    dropped: int
+    looks: tuple[int, ...]
+    alarm_rate: float
+
+
 class Verdict(Document, frozen=True, kw_only=True):
     """All bounds of one budget against one measurement; `decision` is the worst of them.
 
     Attributes:
         notes: why the bounds were judged by the worst that the server can have done.
         remarks: what decides nothing and should be looked at.
+        paired: of an A/B comparison; nothing for a verdict over one measurement.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/verdict/1"
@@ -54,6 +72,7 @@ class Verdict(Document, frozen=True, kw_only=True):
     invalid_reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    paired: PairedDesign | None = None
 
 
 class PhysicalLimit(Value, frozen=True, kw_only=True):

@@ -178,6 +178,7 @@ def _environment(measurement: Measurement) -> list[tuple[str, str]]:
         ("Target", environment.target),
         ("Model", environment.model),
         ("Runtime", f"{environment.runtime} {environment.release}"),
+        ("Power mode", environment.power_mode),
         ("Configuration", f"{environment.configuration_sha256[:16]} (SHA-256)"),
         ("Processor", f"{environment.processor}, {environment.cores} cores"),
         ("System", environment.system),

@@ -14,7 +14,8 @@ def render_markdown(verdict: Verdict, notice: str = "") -> str:
         lines += [f"> {_escape(notice)}", ""]
     lines += [f"- {_escape(reason)}" for reason in verdict.invalid_reasons]
     lines += [f"- {_escape(f'{words.LATE}: {reason}')}" for reason in verdict.notes]
-    lines += [""] if verdict.invalid_reasons or verdict.notes else []
+    lines += [f"- {_escape(f'{words.REMARK}: {remark}')}" for remark in verdict.remarks]
+    lines += [""] if verdict.invalid_reasons or verdict.notes or verdict.remarks else []
     lines += [
         "| decision | metric | streams | measured | limits | bound | baseline |",
         "|---|---|---:|---:|---:|---:|---:|",

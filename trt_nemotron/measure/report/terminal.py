@@ -29,6 +29,7 @@ def verdict_view(verdict: Verdict, notice: str = "") -> RenderableType:
     if notice:
         parts.append(Text(f"Note: {notice}.", style="dim"))
     parts += [Text(f"{words.LATE}: {reason}", style="yellow") for reason in verdict.notes]
+    parts += [Text(f"{words.REMARK}: {remark}", style="yellow") for remark in verdict.remarks]
     parts.append(_bounds(verdict))
     said = verdict.decision == "invalid"
     parts += [

@@ -134,13 +134,15 @@ def _subject(contents: ReportContents) -> str:
 
 
 def _more_reasons(verdict: Verdict, said: str) -> tuple[str, ...]:
-    """What the one sentence had no room for, each once; for a pass only how it was judged."""
+    """What the one sentence had no room for, each once; for a pass how it was judged."""
+    remarks = tuple(f"{words.REMARK}: {remark}" for remark in verdict.remarks)
     if verdict.decision == "pass":
-        return tuple(f"{words.LATE}: {reason}." for reason in verdict.notes)
+        return (*(f"{words.LATE}: {reason}." for reason in verdict.notes), *remarks)
     faults = verdict.invalid_reasons
     open_bounds = [result.reason for result in verdict.results if result.decision != "pass"]
     reasons = [*faults, *(r for r in open_bounds if not any(fault in r for fault in faults))]
-    return tuple(reason for reason in dict.fromkeys(reasons) if not said.startswith(reason))
+    unsaid = (reason for reason in dict.fromkeys(reasons) if not said.startswith(reason))
+    return (*unsaid, *remarks)
 
 
 def _bound_row(result: BoundResult) -> BoundRow:

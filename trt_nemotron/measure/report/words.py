@@ -23,6 +23,7 @@ DECISION_SIGNS: Mapping[Decision, str] = MappingProxyType(
 )
 
 
+REMARK = "Look at this"
 LATE = "Judged by what the server can have done at worst"
 """Before the reason of a verdict's note: the client was late, see docs/gating.md."""
 

@@ -68,3 +68,11 @@ def test_a_lock_inside_the_folder_comes_first(tmp_path: Path):
     assert lock_beside(tmp_path) is None
     (tmp_path / LOCK_NAME).write_text("{}")
     assert lock_beside(tmp_path) == tmp_path / LOCK_NAME
+
+
+@pytest.mark.parametrize("target", ["../../blobs/note.txt", f"../../blobs/{'a' * 39}", "/"])
+def test_a_link_to_anything_but_content_names_none(tmp_path: Path, target: str):
+    cache = RepositoryCache(tmp_path, HubReference("owner/name", COMMIT))
+    cache.snapshot.mkdir(parents=True)
+    (cache.snapshot / "config.json").symlink_to(target)
+    assert cache.cached_id("config.json") == ""

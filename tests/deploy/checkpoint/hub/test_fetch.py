@@ -14,7 +14,9 @@ from trt_nemotron.deploy.checkpoint import open_checkpoint
 from trt_nemotron.deploy.checkpoint.hub import fetch as fetching
 from trt_nemotron.deploy.checkpoint.hub.cache import RepositoryCache
 from trt_nemotron.deploy.checkpoint.hub.client import HuggingFaceHub, read_token
+from trt_nemotron.deploy.checkpoint.hub.download import have_bytes
 from trt_nemotron.deploy.checkpoint.hub.fetch import fetch, foresee, verify_cached
+from trt_nemotron.deploy.checkpoint.hub.listing import HubFile
 from trt_nemotron.deploy.checkpoint.hub.reference import HubReference
 from trt_nemotron.deploy.checkpoint.hub.source_lock import SourceLock
 from trt_nemotron.document import read_document
@@ -141,6 +143,18 @@ def test_what_an_earlier_run_left_is_not_fetched_again(
     assert [it.headers.get("range") for it in asked] == ["bytes=12345-"]
     assert f"going on with {SHARD}" in told.phases
     assert told.steps[0][0] >= 12_345
+
+
+def test_what_lies_here_beyond_a_files_end_is_not_counted(
+    hub: HubDouble, cache: RepositoryCache, memory: HashMemory
+):
+    """Else more would be done than there is to do; `Told` holds every step against it."""
+    size_bytes = len(hub.files[SHARD])
+    started(hub, cache, memory, size_bytes)
+    hub_id = next(cache.partial("").parent.glob("*.incomplete")).name.removesuffix(".incomplete")
+    cache.partial(hub_id).write_bytes(hub.files[SHARD] + b"more")
+    file = HubFile(name=SHARD, size_bytes=size_bytes, hub_id=hub_id, is_lfs=True)
+    assert have_bytes(cache, file) == size_bytes
 
 
 def test_a_store_that_knows_no_ranges_sends_all_of_it(
@@ -343,7 +357,9 @@ class TestRefusals:
         assert told.notes == [f"maker/old-name is now called {REPOSITORY}"]
         assert open_checkpoint(cache.snapshot).name == "old-name"
 
-    @pytest.mark.parametrize("answer", [b"<html>Log in", b"[]", b"{}", b'{"id": "a", "sha": "b"}'])
+    @pytest.mark.parametrize(
+        "answer", [b"<html>Log in", b"[]", b"[" * 10**5, b"{}", b'{"id": "a", "sha": "b"}']
+    )
     def test_an_answer_of_something_else_than_a_hub(
         self, hub: HubDouble, cache: RepositoryCache, memory: HashMemory, answer: bytes
     ):

@@ -1,8 +1,10 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.edgellm.environment import (
     PYTHON_VARIABLE,
     Environment,
@@ -53,6 +55,24 @@ def test_fingerprint_follows_the_versions():
 
 def test_runtime_is_one_of_two_steps():
     assert isinstance(RUNTIME, Staged)
+
+
+def test_looking_for_the_device_installs_nothing(
+    planned: Any, embedded: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A dry run and a kept bundle ask this; the environment is a gigabyte."""
+    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    assert not RUNTIME.can_finish(planned(embedded))
+    assert not list(tmp_path.rglob("env-*"))
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho NVIDIA Thor\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert RUNTIME.can_finish(planned(embedded))
+    assert not RUNTIME.can_finish(planned(embedded, "spark"))
+    assert not list(tmp_path.rglob("env-*"))
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The launch of a built bundle, and the launcher against the real server's own cache."""
 
+import errno
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,12 +64,24 @@ def test_container_sees_the_bundle_and_the_key_by_name_only(
     )  # fmt: skip
     assert "--api-key" not in found.argv
     assert found.secret_names == (KEY_VARIABLE,)
+    assert found.api_key_variable == KEY_VARIABLE
     assert found.container is not None
     assert {mount.target for mount in found.container.mounts} == {
         "/bundle",
         "/launcher/launcher.py",
     }
     assert not any(mount.is_writable for mount in found.container.mounts)
+
+
+def test_no_key_is_sent_where_none_was_handed_on(
+    planned: Any, embedded: Checkpoint, tmp_path: Path
+):
+    plan = planned(embedded)
+    bundle = bundle_in(tmp_path / "b", BuildState(state="built"))
+    place = Place(engine="docker", image="edgellm:thor", secret_names=("HF_TOKEN",))
+    found = launch(bundle, manifest_of(plan), plan, place, "")
+    assert found.argv[4] == "-"
+    assert found.api_key_variable == ""
 
 
 def test_container_without_a_known_image_is_refused(
@@ -109,6 +123,33 @@ def test_launcher_places_an_engine_once_and_whole(launcher: ModuleType, tmp_path
     (place / "mark").touch()
     launcher.place_engine(engine, place)
     assert (place / "mark").exists()
+    assert [path.name for path in place.parent.iterdir()] == ["i1"]
+
+
+def refuse_link(source: str, target: str) -> None:
+    """As where the cache is on another file system."""
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_launcher_replaces_an_engine_that_was_built_again(
+    launcher: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_linked: bool
+):
+    """The server itself would take the old one: it compares sizes in the configuration only."""
+    if not is_linked:
+        monkeypatch.setattr(launcher.os, "link", refuse_link)
+    engine = tmp_path / "engine"
+    engine.mkdir()
+    (engine / "llm.engine").write_bytes(b"older")
+    place = tmp_path / "cache" / "engines" / "model-1" / "i1"
+    launcher.place_engine(engine, place)
+    (place / "mark").touch()
+    launcher.place_engine(engine, place)
+    assert (place / "mark").exists()
+    (engine / "llm.engine").unlink()
+    (engine / "llm.engine").write_bytes(b"newer")
+    launcher.place_engine(engine, place)
+    assert (place / "llm.engine").read_bytes() == b"newer"
     assert [path.name for path in place.parent.iterdir()] == ["i1"]
 
 

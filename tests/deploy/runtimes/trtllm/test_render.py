@@ -48,6 +48,12 @@ def test_command_line_holds_what_the_file_cannot(make_plan: MakePlan):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["a'b", 'a"b', "a b"])
+def test_a_name_that_a_shell_would_read_otherwise_is_one_word(make_plan: MakePlan, name: str):
+    made = make_plan(release="1.3.0rc18", served_model_name=name)
+    assert name in server_arguments(made, model="/m", config="/c", port=8123)
+
+
 def test_environment_has_the_folder_of_compiled_artefacts_put_in(make_plan: MakePlan):
     made = make_plan()
     variables = environment(made, "/var/cache/x")

@@ -103,7 +103,7 @@ class HuggingFaceHub:
                     files_metadata=True,
                     timeout=_ANSWER_TIMEOUT_S,
                 )
-            except (ValueError, KeyError, TypeError) as fault:  # a log-in page, for one
+            except (ValueError, KeyError, TypeError, RecursionError) as fault:  # as a log-in page
                 raise EnvironmentUnfit(
                     f"{self._endpoint} does not answer as a hub",
                     evidence=f"{type(fault).__name__} in its list of files",

@@ -15,10 +15,10 @@ from trt_nemotron.deploy.doctor.containers import (
     read_image,
 )
 from trt_nemotron.deploy.doctor.examination import Examination, Outcome, fail, ok, unknown, warn
-from trt_nemotron.deploy.doctor.sizes import shown
 from trt_nemotron.deploy.doctor.versions import version_in
+from trt_nemotron.deploy.serving.container.image import architecture_of
+from trt_nemotron.deploy.sizes import shown
 
-_PLATFORMS = {"x86_64": "amd64", "aarch64": "arm64"}
 _NO_ENGINE = "no container engine answers"
 
 
@@ -120,8 +120,7 @@ def check_image_architecture(at: Examination) -> Outcome:
     image = _image(at)
     if image is None:
         return unknown("the image is not here")
-    mine = at.host.architecture()
-    wanted = _PLATFORMS.get(mine, mine)
+    wanted = architecture_of(at.host.architecture())
     evidence = f"the image is {image.architecture or 'silent'}, this machine is {wanted}"
     if not image.architecture:
         return unknown(evidence)

@@ -6,7 +6,7 @@ from trt_nemotron.deploy.doctor.examination import Examination, Outcome, fail, o
 from trt_nemotron.deploy.doctor.needs import memory_need
 from trt_nemotron.deploy.doctor.nvidia import IDENTITY, read_gpus, used_index
 from trt_nemotron.deploy.doctor.proc import read_cgroup_limit, read_meminfo
-from trt_nemotron.deploy.doctor.sizes import shown
+from trt_nemotron.deploy.sizes import shown
 
 _LEAST_SHARED_BYTES = 1 << 30
 _MUCH_SWAPPED_BYTES = 1 << 29

@@ -1,7 +1,5 @@
 """Power and clocks: what makes the same board answer at another speed."""
 
-import re
-
 from trt_nemotron.deploy.doctor.examination import Examination, Outcome, ok, unknown, warn
 from trt_nemotron.deploy.doctor.nvidia import (
     IDENTITY,
@@ -14,8 +12,7 @@ from trt_nemotron.deploy.doctor.nvidia import (
     used_index,
 )
 from trt_nemotron.deploy.doctor.proc import read_number
-
-NVPMODEL = ("nvpmodel", "-q")
+from trt_nemotron.deploy.power import NVPMODEL, nvpmodel_mode
 
 _SETTING_BIT = 0x2
 _SLOWED_BITS = {
@@ -33,13 +30,12 @@ _NEARLY = 0.95
 
 def check_power_mode(at: Examination) -> Outcome:
     """The board is in its fastest power mode."""
-    answer = at.answer(NVPMODEL)
-    found = re.search(r"^NV Power Mode: *(\S+)", answer.output, re.MULTILINE)
+    mode = nvpmodel_mode(at.answer(NVPMODEL).output)
     wanted = next(it for it in at.order.target.power_modes if "nvpmodel" in it.set_by)
-    if found is None:
+    if not mode:
         return unknown("nvpmodel does not say; the wrong mode costs up to 2.8 times")
-    evidence = f"nvpmodel says {found.group(1)}, and the fastest is {wanted.name}"
-    return ok(evidence) if found.group(1) == wanted.name else warn(evidence, f"{wanted.set_by}")
+    evidence = f"nvpmodel says {mode}, and the fastest is {wanted.name}"
+    return ok(evidence) if mode == wanted.name else warn(evidence, wanted.set_by)
 
 
 def check_power_limit(at: Examination) -> Outcome:

@@ -7,7 +7,6 @@ _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 _ON = {"1", "ON", "YES", "TRUE"}
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_LOOPBACK_NAMES = {"127.0.0.1", "localhost", "127.0.0.0/8", "*"}
 
 
 def check_hub_token(at: Examination) -> Outcome:

@@ -7,7 +7,7 @@ from trt_nemotron.deploy.doctor.containers import find_engine, inspect_image, re
 from trt_nemotron.deploy.doctor.examination import Examination, Outcome, fail, ok, unknown, warn
 from trt_nemotron.deploy.doctor.needs import smallest_weights
 from trt_nemotron.deploy.doctor.proc import read_chosen, read_limit, read_number
-from trt_nemotron.deploy.doctor.sizes import shown
+from trt_nemotron.deploy.sizes import shown
 
 _LEAST_OPEN_FILES = 4096
 _LEAST_WATCHES = 8192

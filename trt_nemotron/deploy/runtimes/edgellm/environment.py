@@ -140,6 +140,13 @@ def ensure_environment(
     return Environment(_python_of(folder), ready.packages)
 
 
+def is_made(release: str) -> bool:
+    """Whether the environment of a release is there, so that nothing has to be installed for it."""
+    if os.environ.get(PYTHON_VARIABLE):
+        return True
+    return any(cache_root().glob(f"env-{release}-*/{_READY_NAME}"))
+
+
 def find_python() -> str:
     """An interpreter of a version that a wheel is published for: our own, or one on PATH.
 

@@ -18,26 +18,45 @@ _NO_KEY = "-"
 
 
 def place_engine(engine: Path, bundle: Path) -> None:
-    """Make the server's cache hold the engine: links where they can be, appearing at once."""
-    if bundle.is_dir():
+    """Make the server's cache hold the engine: links where they can be, appearing at once.
+
+    The server looks at sizes in a configuration only, so an engine that was built again since (for
+    another TensorRT, say) is put in the place of the one that lies there.
+    """
+    if _holds(bundle, engine):
         return
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bundle.parent, prefix=".placing-") as scratch:
         part = Path(scratch) / "engine"
         shutil.copytree(engine, part, copy_function=_link_or_copy)
         part.chmod(0o755)
+        if bundle.is_dir():
+            bundle.rename(Path(scratch) / "older")
         try:
             part.rename(bundle)
         except OSError:  # another server was faster
-            if not bundle.is_dir():
+            if not _holds(bundle, engine):
                 raise
+
+
+def _holds(bundle: Path, engine: Path) -> bool:
+    """Whether every file of the engine lies in `bundle`, of the same size and time."""
+    return all(_mark(bundle / path.name) == _mark(path) for path in engine.iterdir())
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        shutil.copy2(source, target)
 
 
 def main(arguments: list[str]) -> None:

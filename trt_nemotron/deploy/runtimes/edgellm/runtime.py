@@ -62,10 +62,17 @@ class EdgeLlm:
         return "" if state.state == "built" else state.next_step
 
     def can_finish(self, plan: Plan) -> bool:
-        """Whether this machine is the device."""
-        from trt_nemotron.deploy.runtimes.edgellm.device import device_tools, standing
-        from trt_nemotron.deploy.runtimes.edgellm.environment import ensure_environment
+        """Whether this machine is the device.
 
+        Where Edge-LLM's environment would have to be made to ask, a board that is the target's is
+        answer enough: nothing is installed in order to look.
+        """
+        from trt_nemotron.deploy.boards import detect_target
+        from trt_nemotron.deploy.runtimes.edgellm.device import device_tools, standing
+        from trt_nemotron.deploy.runtimes.edgellm.environment import ensure_environment, is_made
+
+        if not is_made(plan.release):
+            return detect_target().target == plan.target
         return bool(standing(device_tools(ensure_environment(plan.release))).payload)
 
     def image(self, plan: Plan) -> str:

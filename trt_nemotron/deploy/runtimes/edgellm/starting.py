@@ -74,11 +74,19 @@ def _as_process(bundle: Path, manifest: Manifest, plan: Plan, place: Place) -> L
     )
     engine = str(root / MODEL_FOLDER / ENGINE_FOLDER)
     return Launch(
-        argv=(str(environment.python), str(LAUNCHER), engine, cache, _key(place), *arguments),
+        argv=(
+            str(environment.python),
+            str(LAUNCHER),
+            engine,
+            cache,
+            _key_variable(place) or _NO_KEY,
+            *arguments,
+        ),
         environment=_variables(plan),
         phases=PHASES,
         ready_pattern=READY_PATTERN,
         secret_names=place.secret_names,
+        api_key_variable=_key_variable(place),
         folders=(cache,),
     )
 
@@ -100,11 +108,19 @@ def _in_container(
     engine = f"{BUNDLE_INSIDE}/{MODEL_FOLDER}/{ENGINE_FOLDER}"
     arguments = server_arguments(plan, model=model, host=host, port=port)
     return Launch(
-        argv=(PYTHON_INSIDE, LAUNCHER_INSIDE, engine, CACHE_INSIDE, _key(place), *arguments),
+        argv=(
+            PYTHON_INSIDE,
+            LAUNCHER_INSIDE,
+            engine,
+            CACHE_INSIDE,
+            _key_variable(place) or _NO_KEY,
+            *arguments,
+        ),
         environment={"HOME": f"{CACHE_INSIDE}/home", **_variables(plan)},
         phases=PHASES,
         ready_pattern=READY_PATTERN,
         secret_names=place.secret_names,
+        api_key_variable=_key_variable(place),
         container=Containment(
             image=image,
             port=port,
@@ -123,8 +139,9 @@ def _variables(plan: Plan) -> dict[str, str]:
     return {it.name: str(it.value) for it in plan.choices if not it.name.startswith("--")}
 
 
-def _key(place: Place) -> str:
-    return KEY_VARIABLE if KEY_VARIABLE in place.secret_names else _NO_KEY
+def _key_variable(place: Place) -> str:
+    """The variable whose value the server's clients must show; empty when it was not handed on."""
+    return KEY_VARIABLE if KEY_VARIABLE in place.secret_names else ""
 
 
 def _cache_key(plan: Plan, manifest: Manifest) -> str:

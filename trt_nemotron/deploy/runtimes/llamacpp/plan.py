@@ -11,14 +11,21 @@ from trt_nemotron.deploy.machine import Machine
 from trt_nemotron.deploy.memory import reserve_line
 from trt_nemotron.deploy.plan import Ledger, Plan
 from trt_nemotron.deploy.planned import EMBEDDED_WARNING, planned_checkpoint
+from trt_nemotron.deploy.runtimes.llamacpp.fixed_choices import (
+    KV_STORAGE,
+    MICRO_BATCH_TOKENS,
+    STATE_CHECKPOINTS,
+    choose_fixed,
+)
 from trt_nemotron.deploy.runtimes.llamacpp.ledger import (
     ServerSizes,
     padded_context,
     server_lines,
     stored_groups,
 )
-from trt_nemotron.deploy.runtimes.llamacpp.storage import PRECISIONS, Precision
+from trt_nemotron.deploy.runtimes.llamacpp.storage import AS_IS, PRECISIONS, Precision
 from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.sizes import gib
 from trt_nemotron.deploy.sizing import LEAST_CONTEXT, Fits, Sizing, choose_sizing, nearest_sizings
 from trt_nemotron.deploy.threads import choose_threads
 from trt_nemotron.deploy.wishes import check_wishes
@@ -26,12 +33,7 @@ from trt_nemotron.errors import InvalidInput, PlanRefused
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import Target
 
-AS_IS = "as-is"
 _DEFAULT_PRECISIONS: tuple[Precision, ...] = ("f16", "q8_0")
-_KV_STORAGE = "f16"
-_BATCH_TOKENS = 2048
-_MICRO_BATCH_TOKENS = 512
-_STATE_CHECKPOINTS = 1
 
 
 def plan(
@@ -60,7 +62,7 @@ def plan(
     _choose_sizes(choices, option, checkpoint, wishes)
     choices.add("n_threads", threads.threads, threads.reason, source=threads.source)
     choices.add("n_threads_batch", threads.threads, "As for decoding.", source=threads.source)
-    _choose_fixed(choices)
+    choose_fixed(choices)
     return Plan(
         target=target.name,
         runtime="llamacpp",
@@ -86,9 +88,9 @@ class _Option:
         return ServerSizes(
             slots=self.sizing.slots,
             context_per_slot=padded_context(self.sizing.context),
-            micro_batch_tokens=_MICRO_BATCH_TOKENS,
-            kv_storage=GGML_TYPES_BY_NAME[_KV_STORAGE.upper()],
-            state_checkpoints=_STATE_CHECKPOINTS,
+            micro_batch_tokens=MICRO_BATCH_TOKENS,
+            kv_storage=GGML_TYPES_BY_NAME[KV_STORAGE.upper()],
+            state_checkpoints=STATE_CHECKPOINTS,
             prompt_cache_bytes=0,
         )
 
@@ -207,13 +209,13 @@ def _refusal(
     wanted = Sizing(wishes.slots or 1, wishes.context_tokens or LEAST_CONTEXT)
     ledger = situation.ledger(situation.option(precisions[-1], wanted))
     largest = sorted(ledger.lines, key=lambda line: -line.size_bytes)[:3]
-    parts = ", ".join(f"{line.name} {_gib(line.size_bytes)}" for line in largest)
+    parts = ", ".join(f"{line.name} {gib(line.size_bytes)}" for line in largest)
     return PlanRefused(
         f"{checkpoint.name} does not fit with {wanted.slots} slots of {wanted.context} tokens"
         if wishes.slots or wishes.context_tokens
         else f"{checkpoint.name} does not fit on this machine",
-        evidence=f"needs {_gib(ledger.needed_bytes)}, there are "
-        f"{_gib(ledger.memory_total_bytes)}; the largest parts: {parts}",
+        evidence=f"needs {gib(ledger.needed_bytes)}, there are "
+        f"{gib(ledger.memory_total_bytes)}; the largest parts: {parts}",
         next_step=_alternatives(situation, wanted, precisions),
     )
 
@@ -266,36 +268,6 @@ def _choose_sizes(
     )
 
 
-def _choose_fixed(choices: Choices) -> None:
-    """What does not depend on the machine or the checkpoint."""
-    choices.add("n_batch", _BATCH_TOKENS, "The default: tokens taken up at once.")
-    choices.add(
-        "n_ubatch", _MICRO_BATCH_TOKENS, "The default: larger takes memory, smaller takes time."
-    )
-    kv_reason = "The KV cache is small beside weights and states: four layers in the 4B model."
-    choices.add("cache_type_k", _KV_STORAGE, kv_reason)
-    choices.add("cache_type_v", _KV_STORAGE, kv_reason)
-    choices.add("flash_attn_type", "on")
-    choices.add("kv_unified", value=False)
-    choices.add("fit_params", value=False)
-    choices.add("cache_ram_mib", 0)
-    choices.add("n_ctx_checkpoints", _STATE_CHECKPOINTS)
-    choices.add(
-        "cache_prompt",
-        value=True,
-        reason="The next turn of a chat reads only what is new; a measurement switches it off "
-        "request by request.",
-    )
-    choices.add("n_gpu_layers", 0, "This target has no accelerator.")
-    choices.add("warmup", value=True, reason="The first request must not pay for loading pages.")
-    choices.add("use_jinja", value=True, reason="The model's own chat template is rendered.")
-    choices.add("reasoning_format", "deepseek", "Thinking is returned apart, as reasoning_content.")
-    choices.add("endpoint_metrics", value=True, reason="Counters for whoever watches.")
-    choices.add("endpoint_slots", value=True, reason="Shows which slot is busy, and with what.")
-    choices.add("ui", value=False, reason="A deployment needs no web page.")
-    choices.add("cors_origins", "localhost")
-
-
 def _warnings(checkpoint: Checkpoint, option: _Option, wishes: Wishes) -> tuple[str, ...]:
     found = []
     if checkpoint.name == EMBEDDED_NAME:
@@ -305,7 +277,3 @@ def _warnings(checkpoint: Checkpoint, option: _Option, wishes: Wishes) -> tuple[
     if wishes.slots is None and option.sizing.slots == 1:
         found.append("Memory leaves room for one request at a time; further ones wait.")
     return tuple(found)
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / (1 << 30):.2f} GiB"

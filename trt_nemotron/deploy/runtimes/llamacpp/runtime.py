@@ -11,6 +11,7 @@ from trt_nemotron.deploy.runtimes.in_process import refuse_container
 from trt_nemotron.deploy.runtimes.llamacpp import log
 from trt_nemotron.deploy.runtimes.llamacpp.engine import Engine, find_engine
 from trt_nemotron.deploy.runtimes.llamacpp.settings import for_load_check, settings_of
+from trt_nemotron.deploy.runtimes.llamacpp.storage import AS_IS
 from trt_nemotron.deploy.runtimes.protocol import (
     Launch,
     Place,
@@ -23,7 +24,6 @@ from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import RuntimeName, Target
 from trt_nemotron.progress import Progress
 
-AS_IS = "as-is"
 _MODEL_FILE = "model.gguf"
 _LOAD_SECONDS_PER_GB = 30.0
 _LOAD_SECONDS_LEAST = 60.0

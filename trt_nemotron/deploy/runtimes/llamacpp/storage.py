@@ -14,6 +14,9 @@ from trt_nemotron.deploy.checkpoint.ggml_types import GGML_TYPES_BY_NAME, GgmlTy
 Precision = Literal["f32", "f16", "bf16", "q8_0"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
+AS_IS = "as-is"
+"""In place of a precision: the GGUF file is taken over and nothing is converted."""
+
 _F32 = GGML_TYPES_BY_NAME["F32"]
 _F16 = GGML_TYPES_BY_NAME["F16"]
 _KEPT_IN_F32 = ("ssm_conv1d.weight", "ssm_a", "ssm_d", "ssm_norm.weight")

@@ -18,6 +18,7 @@ from trt_nemotron.deploy.plan import Choice, Ledger, LedgerLine, Plan
 from trt_nemotron.deploy.planned import EMBEDDED_WARNING, planned_checkpoint
 from trt_nemotron.deploy.runtimes.protocol import Wishes
 from trt_nemotron.deploy.shape import NemotronHShape
+from trt_nemotron.deploy.sizes import gib
 from trt_nemotron.deploy.sizing import LEAST_CONTEXT, Sizing, choose_sizing, nearest_sizings
 from trt_nemotron.deploy.threads import choose_threads
 from trt_nemotron.deploy.wishes import check_wishes
@@ -137,8 +138,7 @@ def _refusal(checkpoint: Checkpoint, ledger: Ledger, nearest: tuple[Sizing, ...]
         next_step = f"Fits with --context {nearest[0].context}. Or: {next_step}"
     return PlanRefused(
         f"{checkpoint.name} does not fit on this machine under transformers",
-        evidence=f"needs {ledger.needed_bytes / (1 << 30):.2f} GiB, there are "
-        f"{ledger.memory_total_bytes / (1 << 30):.2f} GiB",
+        evidence=f"needs {gib(ledger.needed_bytes)}, there are {gib(ledger.memory_total_bytes)}",
         next_step=next_step,
     )
 

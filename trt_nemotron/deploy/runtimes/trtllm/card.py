@@ -9,8 +9,6 @@ from trt_nemotron.errors import InvalidInput
 
 CARD_RELEASE = "1.3.0rc6"
 CARD_BATCH = 32
-CARD_STEP_TOKENS = 8192
-"""The server's default, which the card leaves as it is."""
 
 _SOURCE = "model card of nvidia/NVIDIA-Nemotron-3-Nano-4B-BF16, 2026-03-16"
 _RECIPE: tuple[tuple[str, int | bool | str], ...] = (

@@ -1,5 +1,7 @@
 """The whole configuration of a plan held against its release, as `config lint` does it."""
 
+import shlex
+
 from trt_nemotron.deploy.runtimes.trtllm.given import refuse_errors
 from trt_nemotron.deploy.runtimes.trtllm.render import flag_words
 from trt_nemotron.deploy.runtimes.trtllm.settings import Settings, is_flag
@@ -28,7 +30,7 @@ def check_settings(settings: Settings, at: Situation, file_name: str = "") -> tu
             settings.written(),
             at.release,
             accepting=releases_that_accept(at.release.runtime),
-            flags=" ".join(("trtllm-serve", *flags)),
+            flags=shlex.join(("trtllm-serve", *flags)),
             target=at.target,
         )
         if finding.rule != "target" and not finding.rule.startswith("defect:")

@@ -1,7 +1,6 @@
 """What a plan is made for: board, checkpoint, release and the user's own settings, as bytes."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.trtllm.measured import Measured
@@ -10,8 +9,6 @@ from trt_nemotron.errors import PlanRefused
 from trt_nemotron.facts.contract import HybridRules
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import Gpu, Target
-
-StateDtype = Literal["float32", "float16", "bfloat16", "auto"]
 
 BLOCK_TOKENS = 32
 """Tokens of one KV block (`tokens_per_block`); a sequence takes whole blocks."""
@@ -74,7 +71,7 @@ class Situation:
     @property
     def memory_bytes(self) -> int:
         """What software sees of the board's memory."""
-        figure = self.target.memory_usable_bytes or self.target.memory_total_bytes
+        figure = self.target.seen_memory
         return int(figure.value) if figure else 0
 
     @property

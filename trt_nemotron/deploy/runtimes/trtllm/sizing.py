@@ -16,6 +16,7 @@ from trt_nemotron.deploy.runtimes.trtllm.ledger import (
     pool_tokens,
 )
 from trt_nemotron.deploy.runtimes.trtllm.situation import BLOCK_TOKENS, Situation
+from trt_nemotron.deploy.sizes import gib
 from trt_nemotron.deploy.sizing import DEFAULT_CONTEXT, LEAST_CONTEXT
 from trt_nemotron.errors import PlanRefused
 from trt_nemotron.facts.configuration.rules import LARGEST_FRACTION_PERCENT
@@ -134,12 +135,12 @@ def _refusal(at: Situation, asked: Asked, shaped: Shaped) -> PlanRefused:
     sizes = shaped(batch, seq_len)
     bill = ledger(at, sizes, asked.caps or planned_caps(at, sizes))
     largest = sorted(bill.lines, key=lambda line: -line.size_bytes)[:3]
-    parts = ", ".join(f"{line.name} {_gib(line.size_bytes)}" for line in largest)
+    parts = ", ".join(f"{line.name} {gib(line.size_bytes)}" for line in largest)
     return PlanRefused(
         f"{at.checkpoint.name} does not fit on {at.target.name} with {batch} sequences of "
         f"{seq_len:,} tokens",
-        evidence=f"needs {_gib(bill.needed_bytes)} and room for one sequence's KV cache, there are "
-        f"{_gib(bill.memory_total_bytes)}; the largest parts: {parts}",
+        evidence=f"needs {gib(bill.needed_bytes)} and room for one sequence's KV cache, there are "
+        f"{gib(bill.memory_total_bytes)}; the largest parts: {parts}",
         next_step=_nearest(at, asked, shaped, batch, seq_len),
     )
 
@@ -168,7 +169,3 @@ def _most(largest: int, fits: Callable[[int], bool]) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / (1 << 30):.2f} GiB"

@@ -18,7 +18,7 @@ def drift_notes(concurrency: int, records: Sequence[RequestRecord]) -> tuple[str
     By the rank-sum test at three standard deviations, and only when the medians differ by 10 %:
     large runs show differences that mean nothing.
     """
-    good = [r for r in records if r.concurrency == concurrency and r.outcome == "ok"]
+    good = [r for r in records if r.concurrency == concurrency and r.gives_figures]
     if len(good) < FEWEST_REQUESTS:
         return ()
     figures = [measure_request(record) for record in sorted(good, key=lambda r: r.sent_ns)]

@@ -5,7 +5,7 @@ under its own name and in `error_share`. Percentiles are refused, not guessed, f
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE, percentile
 from trt_nemotron.measure.bench.figures.request_figures import (
@@ -13,6 +13,7 @@ from trt_nemotron.measure.bench.figures.request_figures import (
     measure_request,
     token_chunks,
 )
+from trt_nemotron.measure.bench.figures.scaling import scaling_notes
 from trt_nemotron.measure.bench.figures.stability import drift_notes
 from trt_nemotron.measure.bench.figures.summary import (
     QUANTILES,
@@ -52,7 +53,13 @@ def summarise(measurement: Measurement, slo: Slo | None = None) -> Summary:
         slo=slo,
         invalid_reasons=find_invalid_reasons(measurement),
         lateness_reasons=find_lateness_reasons(measurement),
-        notes=(*measurement.notes, *drifts, *filter(None, map(_stamp_note, summaries))),
+        notes=(
+            *measurement.notes,
+            *drifts,
+            *filter(None, map(_stamp_note, summaries)),
+            *_clock_notes(measurement),
+            *scaling_notes(summaries),
+        ),
     )
 
 
@@ -67,17 +74,34 @@ def _stamp_note(summary: ConcurrencySummary) -> str:
     )
 
 
+def _clock_notes(measurement: Measurement) -> Iterator[str]:
+    """What happened to the clock, and what was given up for it: never silently."""
+    void = Counter(
+        (record.concurrency, record.void)
+        for record in measurement.records
+        if record.void and not record.is_warmup
+    )
+    for (concurrency, reason), count in void.items():
+        yield f"concurrency {concurrency}: {count} requests give no latency: {reason}"
+    client = measurement.client
+    if client.clock_steps:
+        yield f"the wall clock was stepped {client.clock_steps} times during the run"
+    if client.lost_packets:
+        yield f"the capture ring had no room for {client.lost_packets} packets"
+
+
 def summarise_concurrency(
     concurrency: int, records: Sequence[RequestRecord], slo: Slo | None
 ) -> ConcurrencySummary:
     """The figures of the measured (not warm-up) requests of one closed loop."""
-    good = [record for record in records if record.outcome == "ok"]
+    answered = [record for record in records if record.outcome == "ok"]
+    good = [record for record in answered if not record.void]
     figures = [measure_request(record) for record in good]
     duration_s = _duration_s(records)
     tpot = distribution(_present(figure.tpot_ms for figure in figures))
-    tokens = [record.completion_tokens for record in good]
+    tokens = [record.completion_tokens for record in answered]
     is_counted = bool(good) and min(tokens) >= 0 and duration_s > 0
-    chunks = sum(len(token_chunks(record)) for record in good)
+    chunks = sum(len(token_chunks(record)) for record in answered)
     return ConcurrencySummary(
         concurrency=concurrency,
         requests=len(records),
@@ -92,12 +116,13 @@ def summarise_concurrency(
         tokens_per_s=sum(tokens) / duration_s if is_counted else None,
         tokens_per_s_per_user=1000.0 / tpot.p50 if tpot.p50 else None,
         goodput_rps=_goodput_rps(figures, slo, duration_s),
-        error_share=(len(records) - len(good)) / len(records) if records else 0.0,
+        error_share=(len(records) - len(answered)) / len(records) if records else 0.0,
         tokens_per_chunk=sum(tokens) / chunks if is_counted and chunks else None,
         shared_stamp_share=_shared_stamp_share(figures),
         doubtful_share=doubtful_share(figures),
         prompt_tokens=_mean_of_known([record.prompt_tokens for record in good]),
         cached_tokens=_sum_of_known([record.cached_tokens for record in good]),
+        void=len(answered) - len(good),
         tpot_at_worst_ms=distribution(_present(figure.tpot_at_worst_ms for figure in figures)),
     )
 

@@ -83,6 +83,7 @@ class ConcurrencySummary(Value, frozen=True, kw_only=True):
             ones that TTFT may be too long by more than 10 %.
         prompt_tokens: mean by the server's count; `None` when it gave none.
         cached_tokens: sum over good requests by the server's count; `None` when it gave none.
+        void: requests that were answered well and whose times give no figure.
         tpot_at_worst_ms: what TPOT cannot have exceeded, however late the client read.
     """
 
@@ -105,6 +106,7 @@ class ConcurrencySummary(Value, frozen=True, kw_only=True):
     doubtful_share: float = 0.0
     prompt_tokens: float | None = None
     cached_tokens: int | None = None
+    void: int = 0
     tpot_at_worst_ms: Distribution = Distribution(samples=0)
 
     def at_worst(self) -> "ConcurrencySummary":

@@ -19,13 +19,21 @@ MOST_DOUBT = 0.10
 """By which the time of a first token may be wrong, see `RequestFigures.first_doubt`."""
 MOST_DOUBTFUL = 0.25
 """Share of requests with more doubt than that."""
+MOST_ERROR_SHARE = 0.10
+"""Of a median: error of it that the client found in itself and that may be ignored."""
+MOST_VOID = 0.05
+"""Share of answered requests without sound times."""
 
 
 def find_invalid_reasons(measurement: Measurement) -> tuple[str, ...]:
     """One sentence for each reason; empty for a sound run."""
     if not _good_records(measurement):
         return ("no measured request ended well",)
-    return (*_cpu_reasons(measurement.client), *find_lateness_reasons(measurement))
+    return (
+        *_cpu_reasons(measurement.client),
+        *_void_reasons(measurement),
+        *find_lateness_reasons(measurement),
+    )
 
 
 def find_lateness_reasons(measurement: Measurement) -> tuple[str, ...]:
@@ -47,7 +55,7 @@ def find_lateness_reasons(measurement: Measurement) -> tuple[str, ...]:
 
 
 def _good_records(measurement: Measurement) -> list[RequestRecord]:
-    return [r for r in measurement.records if not r.is_warmup and r.outcome == "ok"]
+    return [r for r in measurement.records if not r.is_warmup and r.gives_figures]
 
 
 def _cpu_reasons(client: ClientHealth) -> Iterator[str]:
@@ -55,6 +63,15 @@ def _cpu_reasons(client: ClientHealth) -> Iterator[str]:
         yield (
             f"the client used {client.cpu_share:.0%} of a core, more than {MOST_CPU_SHARE:.0%}: "
             f"it was the bottleneck"
+        )
+
+
+def _void_reasons(measurement: Measurement) -> Iterator[str]:
+    answered = [r for r in measurement.records if not r.is_warmup and r.outcome == "ok"]
+    void = [record for record in answered if record.void]
+    if len(void) > MOST_VOID * len(answered):
+        yield (
+            f"{len(void)} of {len(answered)} answered requests have no sound times ({void[0].void})"
         )
 
 
@@ -79,6 +96,33 @@ def find_lag_reasons(
             f"concurrency {concurrency}: against its own loopback server the client stamped chunks "
             f"late by {client.stamp_delay_p50_ms:.2f} ms (p50), more than {tolerated_ms:.2f} ms"
         )
+    yield from _error_reasons(concurrency, figures, client)
+    if client.clock == "user_read" and lag_ms > tolerated_ms:
+        yield (
+            f"concurrency {concurrency}: stamps are the client's own clock readings, and it was "
+            f"late by {lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms"
+        )
+
+
+def _error_reasons(
+    concurrency: int, figures: Sequence[RequestFigures], client: ClientHealth
+) -> Iterator[str]:
+    """Medians that the client got wrong when it measured itself, by too much for this run."""
+    medians = {
+        "ttft_p50_ms": [figure.ttft_ms for figure in figures],
+        "tpot_p50_ms": [figure.tpot_ms for figure in figures if figure.tpot_ms is not None],
+        "e2e_p50_ms": [figure.e2e_ms for figure in figures],
+    }
+    for error in client.measurement_error:
+        values = medians.get(error.figure)
+        if not values:
+            continue
+        tolerated_ms = MOST_ERROR_SHARE * _median(values)
+        if abs(error.error_ms) > tolerated_ms:
+            yield (
+                f"concurrency {concurrency}: against its own loopback server the client was wrong "
+                f"by {error.error_ms:+.3f} ms in {error.figure}, more than {tolerated_ms:.3f} ms"
+            )
 
 
 def _median(values: Sequence[float]) -> float:

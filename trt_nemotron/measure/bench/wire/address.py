@@ -2,15 +2,19 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from trt_nemotron.errors import EndpointUnfit, InvalidInput
 from trt_nemotron.openai.url import NOT_IN_A_ROOT, redact_url
 
-_PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+if TYPE_CHECKING:
+    import ssl
+
+_PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_TLS_PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Address:
         host_header: `host:port` as the `Host` header names it.
         path: prefix of every path, without a trailing slash.
         family, socket_address: what `socket` needs to connect.
+        host: as the URL names it, which a certificate must be for.
+        tls: for https; `None` for http.
     """
 
     root: str
@@ -29,29 +35,25 @@ class Address:
     path: str
     family: socket.AddressFamily
     socket_address: Any
+    host: str = ""
+    tls: "ssl.SSLContext | None" = None
 
 
 def resolve_address(url: str, environment: Mapping[str, str] = os.environ) -> Address:
     """Resolve a server's root URL; a trailing `/v1` may be there or not.
 
     Raises:
-        InvalidInput: not an http URL, TLS, or a proxy stands between.
+        InvalidInput: not an http or https URL, or a proxy stands between.
         EndpointUnfit: the name does not resolve.
     """
     root = url.rstrip("/").removesuffix("/v1").rstrip("/")
     parts, port = _split(root)
     host = parts.hostname
-    if parts.scheme == "https":
-        raise InvalidInput(
-            "https is not measured: TLS hides where one event ends and the next begins",
-            evidence=redact_url(url),
-            next_step="Measure the server's plain http port, on its own machine or through a "
-            "tunnel (ssh -L 8000:127.0.0.1:8000 HOST).",
-        )
-    if parts.scheme != "http" or not host or NOT_IN_A_ROOT & set(root):
+    if parts.scheme not in {"http", "https"} or not host or NOT_IN_A_ROOT & set(root):
         raise _not_a_root(url)
+    is_tls = parts.scheme == "https"
     found = _resolve(host, port)
-    _refuse_proxy(host, found[1][0], environment)
+    _refuse_proxy(host, found[1][0], environment, _TLS_PROXIES if is_tls else _PROXIES)
     name = f"[{host}]" if ":" in host else host
     return Address(
         root=root,
@@ -59,7 +61,15 @@ def resolve_address(url: str, environment: Mapping[str, str] = os.environ) -> Ad
         path=parts.path,
         family=found[0],
         socket_address=found[1],
+        host=host,
+        tls=_tls_context() if is_tls else None,
     )
+
+
+def _tls_context() -> "ssl.SSLContext":
+    from trt_nemotron.measure.bench.wire.tls import make_context
+
+    return make_context()
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
@@ -69,14 +79,15 @@ def _split(url: str) -> tuple[SplitResult, int]:
         port = parts.port
     except ValueError as fault:
         raise _not_a_root(url) from fault
-    return parts, 80 if port is None else port
+    usual = 443 if parts.scheme == "https" else 80
+    return parts, usual if port is None else port
 
 
 def _not_a_root(url: str) -> InvalidInput:
     return InvalidInput(
         "not a server's root URL",
         evidence=redact_url(url),
-        next_step="Give it as http://HOST:PORT, and a key by --api-key-env.",
+        next_step="Give it as http://HOST:PORT or https://HOST:PORT, and a key by --api-key-env.",
     )
 
 
@@ -92,9 +103,11 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     return found[0][0], found[0][4]
 
 
-def _refuse_proxy(host: str, numeric: str, environment: Mapping[str, str]) -> None:
+def _refuse_proxy(
+    host: str, numeric: str, environment: Mapping[str, str], variables: Sequence[str]
+) -> None:
     """A proxy would be measured instead of the server; on loopback nobody means one."""
-    named = next((name for name in _PROXY_VARIABLES if environment.get(name)), None)
+    named = next((name for name in variables if environment.get(name)), None)
     if named is None or numeric.startswith("127.") or numeric == "::1":
         return
     excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""

@@ -1,7 +1,11 @@
 """One connection of the measuring loop: sends a prebuilt request, records bytes and stamps.
 
 The hot path is `on_readable`: one system call, one clock reading, one append, and the cheap
-question whether the response has ended. Nothing is parsed here.
+question whether the response may have ended. Nothing is parsed here.
+
+A lazy connection is one whose times come from captured packets. It asks the kernel to wake us only
+when as many bytes are there as the response will probably have (`SO_RCVLOWAT`, see socket(7)), and
+is otherwise read on every tick of the loop.
 """
 
 import contextlib
@@ -10,16 +14,25 @@ import os
 import selectors
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from trt_nemotron.measure.bench.clock import Clock
 from trt_nemotron.measure.bench.wire.address import Address
-from trt_nemotron.measure.bench.wire.exchange import Ending, Exchange, Read
+from trt_nemotron.measure.bench.wire.exchange import AncillaryData, Ending, Exchange, Read
 from trt_nemotron.measure.bench.wire.framing import EndDetector, NotHttp
 from trt_nemotron.measure.bench.wire.stamps import ANCILLARY_SIZE, ask_for_kernel_stamps
+
+if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.wire.tls import TlsSocket
 
 FIRST_BUFFER_SIZE = 256 * 1024
 _LEAST_ROOM = 32 * 1024
 LARGEST_RESPONSE = 256 * 1024 * 1024
+_NEAR_READS = 4
+"""So many more reads like the last one may be missing when a lazy connection's end is near."""
+_NO_STAMP: AncillaryData = []
+_LARGEST_WAIT = 1024 * 1024
+"""Bytes that may wait in the kernel before a lazy connection is read, tick or no tick."""
 
 
 class Connection:
@@ -30,26 +43,36 @@ class Connection:
         on_end: called with the exchange when a request has ended, in whatever way.
 
     Attributes:
+        expected_size: of the response, for a lazy connection; 0 when nothing is known yet.
         was_found_closed: whether the server has closed a connection that it had promised to keep.
     """
 
     __slots__ = (
         "_address",
+        "_asks_for_stamps",
         "_buffer",
         "_clock",
         "_connect_ns",
         "_detector",
         "_index",
+        "_is_lazy",
+        "_is_silent",
+        "_least",
         "_on_end",
         "_opened_ns",
+        "_port",
         "_position",
+        "_previous",
         "_reads",
+        "_received",
         "_request",
+        "_requested",
         "_selector",
         "_send_call_ns",
         "_sent_ns",
         "_socket",
         "_view",
+        "expected_size",
         "has_kernel_stamps",
         "is_busy",
         "is_open",
@@ -63,20 +86,29 @@ class Connection:
         selector: selectors.BaseSelector,
         clock: Clock,
         on_end: Callable[["Connection", Exchange], None],
+        *,
+        asks_for_stamps: bool = True,
+        is_lazy: bool = False,
     ) -> None:
         self._address = address
         self._selector = selector
         self._clock = clock
         self._on_end = on_end
-        self._socket: socket.socket | None = None
+        self._socket: socket.socket | TlsSocket | None = None
         self._buffer = bytearray(FIRST_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._request = memoryview(b"")
         self._detector = EndDetector()
-        self._index = -1
+        self._index = self._previous = -1
         self._connect_ns = self._opened_ns = self._sent_ns = self._send_call_ns = 0
+        self._port = self._received = self._requested = 0
         self._position = 0
         self._reads: list[Read] = []
+        self._is_lazy = is_lazy
+        self._is_silent = False
+        self._least = 1
+        self._asks_for_stamps = asks_for_stamps
+        self.expected_size = 0
         self.has_kernel_stamps = False
         self.is_busy = False
         self.is_open = False
@@ -87,25 +119,34 @@ class Connection:
         """Begin to connect; `is_open` tells when that is done."""
         self.close()
         self._opened_ns = self._clock.monotonic_ns()
-        self._socket = socket.socket(self._address.family, socket.SOCK_STREAM)
-        self._socket.setblocking(False)  # noqa: FBT003 - the standard library has no name for it
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.has_kernel_stamps = ask_for_kernel_stamps(self._socket)
-        status = self._socket.connect_ex(self._address.socket_address)
+        raw = socket.socket(self._address.family, socket.SOCK_STREAM)
+        self._socket = raw
+        raw.setblocking(False)  # noqa: FBT003 - the standard library has no name for it
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.has_kernel_stamps = self._asks_for_stamps and ask_for_kernel_stamps(raw)
+        self._received = self._requested = 0
+        self._least = 1
+        status = raw.connect_ex(self._address.socket_address)
         if status not in {0, errno.EINPROGRESS}:
-            self._fail_to_connect(status)
+            self._fail_to_connect(os.strerror(status))
             return
+        if self._address.tls is not None:
+            from trt_nemotron.measure.bench.wire.tls import TlsSocket
+
+            self._socket = TlsSocket(raw, self._address.tls, self._address.host)
         self._selector.register(self._socket, selectors.EVENT_WRITE, self._on_connected)
 
     def start(self, index: int, request: bytes) -> None:
         """Send `request`, over the open connection where there is one, else over a new one."""
         self.is_busy = True
         self.started_ns = self._clock.monotonic_ns()
-        self._index = index
         self._request = memoryview(request)
         self._detector = EndDetector()
         self._position = 0
         self._reads = []
+        self._is_silent = False
+        self._previous = self._index
+        self._index = index
         self._sent_ns = self._send_call_ns = 0
         if self.is_open and self._is_alive():
             self._send()
@@ -113,6 +154,25 @@ class Connection:
             self.was_found_closed |= self.is_open
             self.open()
         # else it is still connecting, and `_on_connected` goes on
+
+    def on_tick(self) -> None:
+        """What can wait: lazy reading, and a look at the framing when nothing more came."""
+        before = self._position
+        if self._is_lazy and self.is_open:
+            self.on_readable()
+        if not self.is_busy:
+            return
+        if self._position != before or self._is_silent or not before:
+            self._is_silent = self._is_silent and self._position == before
+            return
+        self._is_silent = True
+        try:
+            is_ended = self._detector.is_ended(self._buffer, before)
+        except NotHttp as fault:
+            self._end("not_http", str(fault))
+            return
+        if is_ended:
+            self._end("complete", "")
 
     def give_up(self, fault: str) -> None:
         """End the request that is under way as timed out and drop the connection."""
@@ -132,18 +192,33 @@ class Connection:
             return
         status = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status:
-            self._fail_to_connect(status)
+            self._fail_to_connect(os.strerror(status))
+            return
+        if self._address.tls is not None and not self._shake_hands():
             return
         self._connect_ns = self._clock.monotonic_ns() - self._opened_ns
+        self._port = self._socket.getsockname()[1]
         self.is_open = True
         self._selector.modify(self._socket, selectors.EVENT_READ, self.on_readable)
         if self.is_busy:
             self._send()
 
-    def _fail_to_connect(self, status: int) -> None:
+    def _shake_hands(self) -> bool:
+        """Go on with the TLS handshake; `_on_connected` is called again until it is done."""
+        connection = cast("TlsSocket", self._socket)
+        try:
+            is_done = connection.handshake()
+        except OSError as fault:
+            self._fail_to_connect(f"the TLS handshake failed: {fault.strerror or fault}")
+            return False
+        if not is_done:
+            self._selector.modify(connection, selectors.EVENT_READ, self._on_connected)
+        return is_done
+
+    def _fail_to_connect(self, fault: str) -> None:
         self.close()
         if self.is_busy:
-            self._end("not_connected", os.strerror(status))
+            self._end("not_connected", fault)
 
     def _is_alive(self) -> bool:
         """Whether an idle connection is still open: its server may have closed it meanwhile."""
@@ -170,27 +245,44 @@ class Connection:
             self._end("reset", f"while sending: {fault.strerror}")
             return
         self._request = self._request[count:]
+        self._requested += count
         if self._request:
             self._selector.modify(connection, selectors.EVENT_WRITE, self._send)
             return
         self._send_call_ns = self._clock.monotonic_ns() - before
         self._sent_ns = before
-        self._selector.modify(connection, selectors.EVENT_READ, self.on_readable)
+        if self._is_lazy:
+            self._set_waiting(connection)
+        if self._selector.get_key(connection).events != selectors.EVENT_READ:
+            self._selector.modify(connection, selectors.EVENT_READ, self.on_readable)
 
-    def on_readable(self) -> None:  # noqa: PLR0911 - one function: it is the hot path
+    def _set_waiting(self, connection: "socket.socket | TlsSocket") -> None:
+        """Let a lazy connection wake us when what is still expected is there."""
+        missing = self.expected_size - self._position if self.expected_size else _LARGEST_WAIT
+        least = min(max(1, missing), _LARGEST_WAIT)
+        if least == self._least:
+            return
+        self._least = least
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+
+    def on_readable(self) -> None:  # noqa: C901, PLR0911 - one function: it is the hot path
         """Read what is there: the hot path."""
         connection = self._socket
         if connection is None:
             return
         if not self.is_busy:  # closed by the server, or bytes that nobody asked for
-            self.was_found_closed = True
-            self.close()
+            if not self._is_alive():
+                self.was_found_closed = True
+                self.close()
             return
         position = self._position
         try:
-            count, ancillary, _, _ = connection.recvmsg_into(
-                (self._view[position:],), ANCILLARY_SIZE
-            )
+            if self.has_kernel_stamps:
+                count, ancillary, _, _ = connection.recvmsg_into(
+                    (self._view[position:],), ANCILLARY_SIZE
+                )
+            else:
+                count, ancillary = connection.recv_into(self._view[position:]), _NO_STAMP
         except (BlockingIOError, InterruptedError):
             return
         except OSError as fault:
@@ -203,8 +295,11 @@ class Connection:
         position += count
         self._position = position
         self._reads.append(Read(position, now, ancillary))
+        detector = self._detector
         try:
-            if self._detector.is_ended(self._buffer, position):
+            if detector.may_be_ended(self._buffer, position) and detector.is_ended(
+                self._buffer, position
+            ):
                 self._end("complete", "")
                 return
         except NotHttp as fault:
@@ -212,6 +307,9 @@ class Connection:
             return
         if len(self._buffer) - position < _LEAST_ROOM:
             self._grow()
+        # Only near the end: until then what is expected cannot be there before the next tick.
+        if self._is_lazy and self.expected_size - position < _NEAR_READS * count:
+            self._set_waiting(connection)
 
     def _on_break(self, ending: Ending, fault: str) -> None:
         head = self._detector.head
@@ -240,7 +338,12 @@ class Connection:
             reads=tuple(self._reads),
             ending=ending,
             fault=fault,
+            port=self._port,
+            request_end=self._requested,
+            response_begin=self._received,
+            previous=self._previous,
         )
+        self._received += self._position
         self.is_busy = False
         self._connect_ns = 0
         head = self._detector.head

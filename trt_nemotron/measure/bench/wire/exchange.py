@@ -32,6 +32,10 @@ class Exchange:
         ended_ns: when the end was seen.
         ending: how the response ended; `complete` is a whole HTTP response.
         fault: what went wrong, in words.
+        port: of our end of the connection.
+        request_end: bytes sent over this connection up to the request's last one.
+        previous: index of the exchange after which this one could begin; -1 for none.
+        response_begin: bytes received over it before the response's first one.
     """
 
     index: int
@@ -43,3 +47,7 @@ class Exchange:
     reads: tuple[Read, ...]
     ending: Ending
     fault: str = ""
+    port: int = 0
+    request_end: int = 0
+    response_begin: int = 0
+    previous: int = -1

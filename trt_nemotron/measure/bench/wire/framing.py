@@ -150,6 +150,12 @@ class EndDetector:
         self._body_start = 0
         self._walk: ChunkWalk | None = None
 
+    def may_be_ended(self, data: bytes | bytearray, end: int) -> bool:
+        """Whether `is_ended` is worth asking: cheap, and never false for a whole response."""
+        if self._walk is not None:
+            return data.endswith(b"\r\n\r\n", 0, end)
+        return True
+
     def is_ended(self, data: bytes | bytearray, end: int) -> bool:
         """Whether `data[:end]` is a whole response; never true for a body that ends by closing.
 

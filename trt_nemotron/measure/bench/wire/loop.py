@@ -10,6 +10,7 @@ import os
 import selectors
 import sys
 import time
+from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,11 +18,20 @@ from dataclasses import dataclass, field
 from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
 from trt_nemotron.measure.bench.wire.address import Address
+from trt_nemotron.measure.bench.wire.capture import Capture, PacketTimes
 from trt_nemotron.measure.bench.wire.connection import Connection
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 
 TICK_NS = 5_000_000
-"""Between two looks at time-outs, the wall clock and the loop's own lag."""
+"""Between two looks at the wall clock and the loop's own lag."""
+LAZY_TICK_NS = 50_000_000
+"""The same with captured packets, and between two readings of all that came meanwhile."""
+_REST_NS = 50_000_000
+"""Between two looks at time-outs and progress."""
+_EXPECTED_QUANTILE = 0.1
+"""Of the sizes of earlier responses. One response in ten is shorter, and its end is seen at the
+next tick; of the others some last chunks are read one by one."""
+_PROGRESS_NS = 200_000_000
 CONNECT_TIMEOUT_NS = 10_000_000_000
 FEWEST_FAILURES_TO_STOP = 3
 _SWITCH_INTERVAL_S = 0.0001
@@ -64,6 +74,7 @@ class LoadResult:
         process_cpu_ns: of the whole process while the loop ran.
         was_found_closed: whether the server closed a connection that it had promised to keep.
         niceness: of the loop's thread; below 0 where a higher priority was granted.
+        packets: when the bytes passed the network, where packets were captured.
     """
 
     exchanges: list[Exchange] = field(default_factory=list)
@@ -74,6 +85,7 @@ class LoadResult:
     wall_ns: int = 0
     was_found_closed: bool = False
     niceness: int = 0
+    packets: PacketTimes | None = None
 
 
 def run_closed_loop(
@@ -82,20 +94,25 @@ def run_closed_loop(
     clock: Clock,
     track: WallClockTrack,
     on_progress: Callable[[int], None] | None = None,
+    *,
+    capture: Capture | None = None,
+    asks_for_stamps: bool = True,
 ) -> LoadResult:
     """Send every request of `load` and record what comes back; every socket is closed afterwards.
 
     `track` is sampled on every tick; `on_progress` is told the number of ended requests, five times
-    a second at most.
+    a second at most. With a `capture`, times come from packets and bytes are read lazily; without
+    one, the kernel is asked to stamp each read unless `asks_for_stamps` says no.
 
     Raises:
         EndpointUnfit: the server stopped answering.
         NoValidMeasurement: the deadline passed.
     """
     with selectors.DefaultSelector() as selector, undisturbed() as niceness:
-        loop = _ClosedLoop(address, load, clock, track, selector, on_progress)
+        loop = _ClosedLoop(load, clock, track, selector, on_progress, capture)
         loop.result.niceness = niceness
         try:
+            loop.connect(address, asks_for_stamps=asks_for_stamps and capture is None)
             loop.run()
         finally:
             loop.close()
@@ -132,12 +149,12 @@ def undisturbed() -> Iterator[int]:
 class _ClosedLoop:
     def __init__(  # noqa: PLR0917 - called in one place, right above
         self,
-        address: Address,
         load: Load,
         clock: Clock,
         track: WallClockTrack,
         selector: selectors.BaseSelector,
         on_progress: Callable[[int], None] | None,
+        capture: Capture | None,
     ) -> None:
         self.result = LoadResult()
         self._load = load
@@ -145,27 +162,42 @@ class _ClosedLoop:
         self._track = track
         self._selector = selector
         self._on_progress = on_progress
+        self._capture = capture
+        self._tick_length_ns = TICK_NS if capture is None else LAZY_TICK_NS
+        self._sizes: list[int] = []
         self._next = 0
         self._failures = 0
         self._ready: list[Connection] = []
         self._waiting: list[tuple[int, Connection]] = []
         self._tick_ns = 0
-        self._ticks = 0
-        self._connections = [
-            Connection(address, selector, clock, self._on_end)
-            for _ in range(min(load.concurrency, len(load.requests)))
-        ]
+        self._rest_ns = 0
+        self._told_ns = 0
+        self._connections: list[Connection] = []
 
-    def run(self) -> None:
-        """Open every connection, then keep them busy until every request has ended."""
+    def connect(self, address: Address, *, asks_for_stamps: bool) -> None:
+        """Open every connection, before any clock runs."""
+        self._connections = [
+            Connection(
+                address,
+                self._selector,
+                self._clock,
+                self._on_end,
+                asks_for_stamps=asks_for_stamps,
+                is_lazy=self._capture is not None,
+            )
+            for _ in range(min(self._load.concurrency, len(self._load.requests)))
+        ]
         for connection in self._connections:
             connection.open()
         self._await_connections()
+
+    def run(self) -> None:
+        """Keep the connections busy until every request has ended."""
         process_cpu, cpu = time.process_time_ns(), time.thread_time_ns()
         begin = self._clock.monotonic_ns()
         self._schedule_first_wave(begin)
         self._track.sample()
-        self._tick_ns = begin + TICK_NS
+        self._tick_ns = begin + self._tick_length_ns
         while self._is_unfinished:
             self._turn()
         self._track.sample()
@@ -185,6 +217,8 @@ class _ClosedLoop:
             for key, _ in self._selector.select(0.005):
                 key.data()
         self.result.was_found_closed = any(c.was_found_closed for c in self._connections)
+        if self._capture is not None:
+            self.result.packets = self._capture.conclude()
 
     def close(self) -> None:
         """Close every socket."""
@@ -216,15 +250,16 @@ class _ClosedLoop:
         timeout_ms = max(0, math.ceil((due - armed) / _NS_PER_MS))
         for key, _ in self._selector.select(timeout_ms / 1000):
             key.data()
+        now = self._clock.monotonic_ns()
+        if now >= self._tick_ns:
+            woken = armed + timeout_ms * _NS_PER_MS if timeout_ms else self._tick_ns
+            asked = max(self._tick_ns, woken)
+            self.result.lags_ns.append(max(0, now - asked))
+            self._tick(now)
         if self._ready:
             self._start_ready()
         if self._waiting:
             self._start_waiting()
-        now = self._clock.monotonic_ns()
-        if now >= self._tick_ns:
-            asked = max(self._tick_ns, armed + timeout_ms * _NS_PER_MS)
-            self.result.lags_ns.append(max(0, now - asked))
-            self._tick(now)
 
     def _start_ready(self) -> None:
         ready, self._ready = self._ready, []
@@ -241,11 +276,16 @@ class _ClosedLoop:
     def _start_next(self, connection: Connection) -> None:
         if self._next < len(self._load.requests):
             index, self._next = self._next, self._next + 1
+            if self._sizes:
+                place = int(_EXPECTED_QUANTILE * len(self._sizes))
+                connection.expected_size = self._sizes[place]
             connection.start(index, self._load.requests[index])
 
     def _on_end(self, connection: Connection, exchange: Exchange) -> None:
         self.result.exchanges.append(exchange)
         self._ready.append(connection)
+        if self._capture is not None and exchange.ending == "complete":
+            insort(self._sizes, len(exchange.received))
         is_lost = exchange.ending in {"timeout", "not_connected", "reset"} or not exchange.received
         self._failures = self._failures + 1 if is_lost else 0
         if self._failures >= max(FEWEST_FAILURES_TO_STOP, len(self._connections)):
@@ -261,9 +301,19 @@ class _ClosedLoop:
         )
 
     def _tick(self, now: int) -> None:
-        self._tick_ns = now + TICK_NS
+        self._tick_ns = now + self._tick_length_ns
         self._track.sample()
+        if self._capture is not None:
+            self._capture.drain()
+        if now >= self._rest_ns:
+            self._rest_ns = now + _REST_NS
+            self._rest(now)
+
+    def _rest(self, now: int) -> None:
+        """What need not be looked at on every tick."""
         for connection in self._connections:
+            if connection.is_busy:
+                connection.on_tick()
             if connection.is_busy and now - connection.started_ns > self._load.timeout_ns:
                 connection.give_up(f"not ended after {self._load.timeout_ns / 1e9:g} s")
         if now > self._load.deadline_ns and self._is_unfinished:
@@ -273,6 +323,6 @@ class _ClosedLoop:
                 f"concurrency {self._load.concurrency} had ended",
                 next_step="Ask for fewer requests or tokens, or give it more time.",
             )
-        self._ticks += 1
-        if self._on_progress is not None and self._ticks % 40 == 0:
+        if self._on_progress is not None and now >= self._told_ns:
+            self._told_ns = now + _PROGRESS_NS
             self._on_progress(len(self.result.exchanges))

@@ -19,7 +19,7 @@ from trt_nemotron.measure.bench.wire.exchange import Exchange, Read
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python's socket module does not name it
 _TIMESPEC = struct.Struct("@ll")
 ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-_TOLERANCE_NS = 100_000
+TOLERANCE_NS = 100_000
 """By which a kernel stamp may seem later than the read, or earlier than the sending: the error of
 sampling two clocks."""
 
@@ -33,12 +33,20 @@ class Stamps:
         source: one for the whole exchange, so that differences never mix two clocks.
         unstamped: reads without a usable kernel stamp although the kernel was asked.
         lags: user time minus kernel time of every read, where the kernel's are used.
+        ends: bytes of the response that were there at each of the times.
+        sent_ns: when the request's last byte left.
+        finished_ns: when the response's last byte was there, or its end was seen.
+        void: why these times give no figure; empty when they do.
     """
 
     times: tuple[int, ...]
     source: ClockSource
     unstamped: int
     lags: tuple[int, ...]
+    ends: tuple[int, ...]
+    sent_ns: int
+    finished_ns: int
+    void: str = ""
 
 
 def ask_for_kernel_stamps(connection: socket.socket) -> bool:
@@ -58,14 +66,26 @@ def resolve_stamps(
     """The times of an exchange's reads by the best clock that is sound for all of them."""
     user = tuple(read.user_ns for read in exchange.reads)
     if not are_kernel_stamps_asked or not user:
-        return Stamps(user, "user_read", 0, ())
-    if any(begin <= exchange.ended_ns and exchange.sent_ns <= end for begin, end in track.steps):
-        return Stamps(user, "user_read", 0, ())
+        return _of_reads(exchange, user, "user_read")
+    if track.is_stepped(exchange.sent_ns, exchange.ended_ns):
+        return _of_reads(exchange, user, "user_read")
     kernel, unstamped = _kernel_times(exchange, track)
     if unstamped:
-        return Stamps(user, "user_read", unstamped, ())
+        return _of_reads(exchange, user, "user_read", unstamped=unstamped)
     lags = tuple(max(0, late - early) for late, early in zip(user, kernel, strict=True))
-    return Stamps(kernel, "kernel_receive", 0, lags)
+    return _of_reads(exchange, kernel, "kernel_receive", lags=lags)
+
+
+def _of_reads(
+    exchange: Exchange,
+    times: tuple[int, ...],
+    source: ClockSource,
+    *,
+    unstamped: int = 0,
+    lags: tuple[int, ...] = (),
+) -> Stamps:
+    ends = tuple(read.end for read in exchange.reads)
+    return Stamps(times, source, unstamped, lags, ends, exchange.sent_ns, exchange.ended_ns)
 
 
 def _kernel_times(exchange: Exchange, track: WallClockTrack) -> tuple[tuple[int, ...], int]:
@@ -75,7 +95,7 @@ def _kernel_times(exchange: Exchange, track: WallClockTrack) -> tuple[tuple[int,
     for read in exchange.reads:
         wall_ns = _wall_ns(read)
         stamp = 0 if wall_ns is None else track.to_monotonic(wall_ns, read.user_ns)
-        if not earliest - _TOLERANCE_NS <= stamp <= read.user_ns + _TOLERANCE_NS:
+        if not earliest - TOLERANCE_NS <= stamp <= read.user_ns + TOLERANCE_NS:
             unstamped += 1
             stamp = read.user_ns
         earliest = min(max(stamp, earliest), read.user_ns)

@@ -1,0 +1,283 @@
+"""How truthful our measuring client is and what it costs, by clock, against a server's own log.
+
+    python benchmarks/client_accuracy.py [--streams 1,32,128,256] [--rounds 5] [--busy]
+
+A truth server (`truth_server.py`, a process of its own on a core of its own) sends 256 tokens 5 ms
+apart after 50 ms and logs when it sent each. Every way of measuring takes its turn in every round,
+in a fresh process that is held to one core: ours with each of its clocks, and for comparison one
+thread a stream with `requests`, as many measuring scripts have it. All streams start together and
+stay in step, which is the worst case for a reader.
+
+Shown are medians over the rounds. An error is what the client says minus the server's log, the same
+percentile of both. Processor time is that of the client's process per streamed token: from the
+first request to the last byte, and, apart, for reading the recording afterwards. `says` is how many
+of the rounds the client itself would have called valid. `--busy` runs a busy loop on every core.
+"""
+
+import argparse
+import json
+import os
+import queue
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from pathlib import Path
+
+SERVER = Path(__file__).with_name("truth_server.py")
+TOKENS, TTFT_MS, INTERVAL_MS = 256, 50.0, 5.0
+CLIENTS = ("packet", "kernel", "user", "requests")
+REQUESTS = {1: 6, 8: 24, 32: 160, 64: 256, 128: 384, 256: 768}
+FIGURES = {
+    "ttft p50 error (ms)": ("ttft", 0.50),
+    "ttft p99 error (ms)": ("ttft", 0.99),
+    "itl p50 error (ms)": ("itl", 0.50),
+    "itl p99 error (ms)": ("itl", 0.99),
+    "tpot p50 error (ms)": ("tpot", 0.50),
+    "e2e p50 error (ms)": ("e2e", 0.50),
+    "e2e p99 error (ms)": ("e2e", 0.99),
+}
+
+Times = dict[int, list[float]]
+"""Seconds from sending to each token, by the number of the request."""
+
+
+def body(number: int) -> bytes:
+    """A request; the number in it is that in the server's log."""
+    asked = {"model": "truth", "messages": [{"role": "user", "content": "word " * 16}]}
+    return json.dumps({"n": number, **asked, "max_tokens": TOKENS, "stream": True}).encode()
+
+
+def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
+    """What our own client saw, what it cost, and whether it would call itself valid."""
+    from trt_nemotron.measure.bench.calibration import measure_floor
+    from trt_nemotron.measure.bench.clock import SystemClock, WallClockTrack
+    from trt_nemotron.measure.bench.clock_choice import choose_clock
+    from trt_nemotron.measure.bench.figures.request_figures import token_chunks
+    from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
+    from trt_nemotron.measure.bench.health import HealthLog
+    from trt_nemotron.measure.bench.record import Expectation, Place, make_record
+    from trt_nemotron.measure.bench.wire.address import resolve_address
+    from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
+    from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
+
+    clock = SystemClock()
+    track = WallClockTrack(clock)
+    address = resolve_address(url)
+    choice = choose_clock(address, wish)
+    floor = measure_floor(streams, clock, choice)
+    requests = [build_request(address, "POST", CHAT_PATH, body(n)) for n in range(count)]
+    load = Load(requests, streams, 0, 60 * 10**9, clock.monotonic_ns() + 300 * 10**9)
+    before = time.process_time()
+    with choice.capture(address, streams) as capture:
+        result = run_closed_loop(
+            address, load, clock, track,
+            capture=capture, asks_for_stamps=choice.source == "kernel_receive",
+        )  # fmt: skip
+    health = HealthLog()
+    health.add_loop(streams, result)
+    records = []
+    for exchange in result.exchanges:
+        place = Place(index=exchange.index, concurrency=streams, is_warmup=False, origin_ns=0)
+        record, stamps = make_record(
+            exchange, place, Expectation(TOKENS, sends_done=True), track,
+            are_kernel_stamps_asked=result.are_kernel_stamps_asked, packets=result.packets,
+        )  # fmt: skip
+        if record.outcome != "ok" or record.void:
+            sys.exit(f"request {exchange.index}: {record.outcome} {record.error}{record.void}")
+        health.add_request(record, stamps)
+        records.append(record)
+    after = time.process_time() - before - result.process_cpu_ns / 1e9
+    client = health.conclude(floor, len(track.steps))
+    return {
+        "times": {
+            record.index: [(c.received_ns - record.sent_ns) / 1e9 for c in token_chunks(record)]
+            for record in records
+        },
+        "cpu_s": result.process_cpu_ns / 1e9,
+        "cpu_after_s": after,
+        "is_valid": not any(find_lag_reasons(streams, records, client)),
+    }
+
+
+def run_requests(url: str, streams: int, count: int) -> dict:
+    """The same from a thread for each stream, each with a `requests.Session`."""
+    import requests
+
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(count):
+        waiting.put(number)
+    times: Times = {}
+
+    def work() -> None:
+        session = requests.Session()
+        while True:
+            try:
+                number = waiting.get_nowait()
+            except queue.Empty:
+                return
+            data = body(number)
+            stamps = []
+            begun = time.perf_counter()
+            with session.post(f"{url}/v1/chat/completions", data=data, stream=True) as reply:
+                for line in reply.iter_lines(chunk_size=None):
+                    now = time.perf_counter()
+                    if not line.startswith(b"data: {"):
+                        continue
+                    choices = json.loads(line[6:])["choices"]
+                    if choices and choices[0]["delta"].get("content"):
+                        stamps.append(now - begun)
+            times[number] = stamps
+
+    threads = [threading.Thread(target=work) for _ in range(streams)]
+    before = time.process_time()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cpu_s = time.process_time() - before
+    return {"times": times, "cpu_s": cpu_s, "cpu_after_s": 0.0, "is_valid": True}
+
+
+def be_client(name: str, url: str, streams: int, count: int) -> None:
+    """Run one client in this process and print what it saw and what it cost."""
+    run = run_requests if name == "requests" else run_ours
+    extra = () if name == "requests" else (name,)
+    seen = run(url, streams, count, *extra)
+    seen["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(seen))
+
+
+def percentile(values: list[float], quantile: float) -> float:
+    """By nearest rank: both sides alike, no claim of confidence."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]
+
+
+def pick(times: list[float], name: str) -> list[float]:
+    """What one request adds to a figure."""
+    if name == "itl":
+        return [late - early for early, late in pairwise(times)]
+    if name == "tpot":
+        return [(times[-1] - times[0]) / (len(times) - 1)]
+    return times[:1] if name == "ttft" else times[-1:]
+
+
+def compare(seen: dict, told: dict[str, list[int]]) -> dict[str, float]:
+    """One round's figures."""
+    truth = {n: [(at - asked) / 1e9 for at in sent] for n, (asked, *sent) in told.items()}
+    if truth.keys() != seen["times"].keys():
+        sys.exit(f"{len(truth)} requests were answered, {len(seen['times'])} were recorded")
+    tokens = sum(map(len, truth.values()))
+    begin = min(asked for asked, *_ in told.values())
+    end = max(sent[-1] for _, *sent in told.values())
+    figures = {"tokens/s": tokens / (end - begin) * 1e9}
+    for label, (name, quantile) in FIGURES.items():
+        client, server = (
+            percentile([v for times in side.values() for v in pick(times, name)], quantile)
+            for side in (seen["times"], truth)
+        )
+        figures[label] = (client - server) * 1e3
+        if name == "tpot":
+            figures["tpot p50 error (%)"] = (client / server - 1.0) * 100
+    figures["cpu us/token"] = seen["cpu_s"] * 1e6 / tokens
+    figures["cpu us/token, afterwards"] = seen["cpu_after_s"] * 1e6 / tokens
+    figures["peak memory (MB)"] = seen["peak_mb"]
+    figures["says valid (share)"] = float(seen["is_valid"])
+    return figures
+
+
+def one_round(name: str, streams: int) -> dict[str, float]:
+    """One client against a fresh server."""
+    work = [str(TOKENS), str(TTFT_MS), str(INTERVAL_MS)]
+    cores = sorted(os.sched_getaffinity(0))
+    server = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SERVER), *work],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    os.sched_setaffinity(server.pid, {cores[-1]})
+    try:
+        url = f"http://127.0.0.1:{int(server.stdout.readline() if server.stdout else b'')}"
+        argv = [sys.executable, __file__, "--client", name, "--url", url]
+        argv += ["--streams", str(streams), "--core", str(cores[0])]
+        done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, timeout=300)
+        told, _ = server.communicate(timeout=60)
+    finally:
+        server.kill()
+        server.wait()
+    return compare(json.loads(done.stdout), json.loads(told))
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """A busy loop on every core."""
+    loops = []
+    for core in os.sched_getaffinity(0):
+        loops.append(subprocess.Popen([sys.executable, "-I", "-S", "-c", "while True: pass"]))
+        os.sched_setaffinity(loops[-1].pid, {core})
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def measure(names: list[str], streams: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Let the clients take turns."""
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            results[name].append(one_round(name, streams))
+            print(f"{streams} streams, round {number + 1}: {name}", file=sys.stderr)
+    return results
+
+
+def show(results: dict[str, list[dict[str, float]]], streams: int, rounds: int) -> None:
+    """The table of one concurrency, in Markdown; the mean for shares, else the median."""
+    print(f"\n{streams} streams, {REQUESTS[streams]} requests, {rounds} rounds\n")
+    print(f"| {'':26} |" + "".join(f" {name:>10} |" for name in results))
+    print(f"|{'-' * 28}|" + f"{'-' * 11}:|" * len(results))
+    for figure in next(iter(results.values()))[0]:
+        average = statistics.fmean if "share" in figure else statistics.median
+        values = [average(r[figure] for r in rows) for rows in results.values()]
+        digits = 0 if figure == "tokens/s" else 1 if "MB" in figure else 4 if "%" in figure else 3
+        print(f"| {figure:26} |" + "".join(f" {value:10.{digits}f} |" for value in values))
+
+
+def main() -> None:
+    """Run, or be one of the clients."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--streams", default="1,32,128,256")
+    parser.add_argument("--clients", default=",".join(CLIENTS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--json", type=Path, help="keep every round's figures here")
+    parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
+    parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    levels = [int(part) for part in given.streams.split(",")]
+    if given.client:
+        os.sched_setaffinity(0, {given.core})
+        be_client(given.client, given.url, levels[0], REQUESTS[levels[0]])
+        return
+    names = given.clients.split(",")
+    print(f"{TOKENS} tokens a request, {INTERVAL_MS:g} ms apart after {TTFT_MS:g} ms", flush=True)
+    kept = {}
+    with busy_cores() if given.busy else nullcontext():
+        for streams in levels:
+            kept[streams] = measure(names, streams, given.rounds)
+            show(kept[streams], streams, given.rounds)
+    if given.json:
+        given.json.write_text(json.dumps(kept))
+
+
+if __name__ == "__main__":
+    main()

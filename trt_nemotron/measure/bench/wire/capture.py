@@ -1,0 +1,121 @@
+"""Times of exchanges from captured packets: when its bytes passed the network, whoever read them.
+
+With these the reader may be as late as it likes: a stamp is the kernel's, and belongs to a segment,
+not to a read. What cannot be had for sure is void and says why; no other clock stands in for it.
+"""
+
+import time
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import pairwise
+
+from trt_nemotron.measure.bench.clock import WallClockTrack
+from trt_nemotron.measure.bench.wire.exchange import Exchange
+from trt_nemotron.measure.bench.wire.packet_ring import RETIRE_MS, Block, PacketRing
+from trt_nemotron.measure.bench.wire.segments import Flow, follow_flows, read_segments
+from trt_nemotron.measure.bench.wire.stamps import TOLERANCE_NS, Stamps
+
+_SETTLE_S = 2.4 * RETIRE_MS / 1e3
+"""A block that is not full is handed over within two periods of the kernel's timer."""
+
+
+class Capture:
+    """Packets of one loop, taken out of the ring while it runs and looked at afterwards."""
+
+    __slots__ = ("_blocks", "_lost_before", "_ring")
+
+    def __init__(self, ring: PacketRing) -> None:
+        self._ring = ring
+        self._blocks: list[Block] = []
+        ring.drain()  # what passed before is none of ours
+        self._lost_before = ring.lost
+
+    def drain(self) -> None:
+        """Take what there is."""
+        self._blocks += self._ring.drain()
+
+    def conclude(self, *, settle_s: float = _SETTLE_S) -> "PacketTimes":
+        """Wait for the last packets, then read them all."""
+        time.sleep(settle_s)
+        self.drain()
+        flows = follow_flows(read_segments(self._blocks))
+        self._blocks = []
+        return PacketTimes(flows, self._ring.lost - self._lost_before)
+
+
+@dataclass(slots=True)
+class PacketTimes:
+    """When the bytes of every connection were there.
+
+    Attributes:
+        lost: packets of this loop, ours or others' with the same server, that the ring missed.
+    """
+
+    flows: dict[int, list[Flow]]
+    lost: int = 0
+
+    @property
+    def repeated(self) -> int:
+        """Segments that brought nothing new: sent again, or seen twice."""
+        flows = [flow for same_port in self.flows.values() for flow in same_port]
+        return sum(flow.sent.repeated + flow.received.repeated for flow in flows)
+
+    def resolve(self, exchange: Exchange, track: WallClockTrack) -> Stamps:
+        """The times of an exchange."""
+        if track.is_stepped(exchange.sent_ns, exchange.ended_ns):
+            return _void(exchange, "the wall clock was stepped meanwhile")
+        offset = track.steady_offset(exchange.sent_ns)
+        flow = self._flow(exchange, offset)
+        if flow is None:
+            return _void(exchange, "no packet of its connection was seen")
+        sent = bisect_left(flow.sent.ends, exchange.request_end)
+        last = exchange.response_begin + len(exchange.received)
+        if sent == len(flow.sent.ends) or flow.received.end < last:
+            return _void(exchange, "some of its packets were not seen")
+        return _within(exchange, flow, flow.sent.times[sent] - offset, offset)
+
+    def _flow(self, exchange: Exchange, offset: int) -> Flow | None:
+        """The connection: a port may have been used again, so it is the last one opened before."""
+        latest = exchange.sent_ns + TOLERANCE_NS
+        for flow in reversed(self.flows.get(exchange.port, [])):
+            if flow.opened_wall_ns - offset <= latest:
+                return flow
+        return None
+
+
+def _within(exchange: Exchange, flow: Flow, sent_ns: int, offset: int) -> Stamps:
+    begin, size = exchange.response_begin, len(exchange.received)
+    arrivals = flow.received
+    first = bisect_right(arrivals.ends, begin)
+    last = bisect_left(arrivals.ends, begin + size) + 1 if size else first
+    ends = tuple(min(end - begin, size) for end in arrivals.ends[first:last])
+    times = tuple(wall - offset for wall in arrivals.times[first:last])
+    finished = times[-1] if times and exchange.ending == "complete" else exchange.ended_ns
+    all_times = (exchange.sent_ns, sent_ns, *times, exchange.ended_ns)
+    if any(late < early - TOLERANCE_NS for early, late in pairwise(all_times)):
+        return _void(exchange, "its packets' times contradict our own clock")
+    return Stamps(times, "packet_ring", 0, _lags(exchange, ends, times), ends, sent_ns, finished)
+
+
+def _lags(exchange: Exchange, ends: tuple[int, ...], times: tuple[int, ...]) -> tuple[int, ...]:
+    """How long after the last byte of each read was there it was read."""
+    places = (bisect_left(ends, read.end) for read in exchange.reads)
+    return tuple(
+        max(0, read.user_ns - times[place])
+        for read, place in zip(exchange.reads, places, strict=True)
+        if place < len(times)
+    )
+
+
+def _void(exchange: Exchange, reason: str) -> Stamps:
+    """Our own times stand in the record, for whoever looks; they give no figure."""
+    return Stamps(
+        tuple(read.user_ns for read in exchange.reads),
+        "user_read",
+        0,
+        (),
+        tuple(read.end for read in exchange.reads),
+        exchange.sent_ns,
+        exchange.ended_ns,
+        void=reason,
+    )

@@ -1,0 +1,154 @@
+"""The TCP segments in captured blocks, and what of a stream was there at which time.
+
+A byte of a stream is there once every byte before it is. So of each segment only what continues the
+stream counts; one that comes twice adds nothing, and one that comes early waits for the gap to
+close. Sequence numbers wrap at 2^32 and are counted on from the connection's first one.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from trt_nemotron.measure.bench.wire.packet_ring import Block
+
+_HOST = struct.Struct("=6I2H")  # struct tpacket3_hdr up to tp_net
+_TCP = struct.Struct(">HHIIBB")
+_IPV4_LENGTH, _IPV6_LENGTH = struct.Struct(">H"), struct.Struct(">H")
+_PACKET_TYPE_AT = 48 + 10  # struct tpacket3_hdr is followed by struct sockaddr_ll
+_OUTGOING = 4
+_IPV6_HEADER = 40
+_SYN = 0x02
+_WRAP = 1 << 32
+
+
+class Segment(NamedTuple):
+    """One TCP segment with data, or a SYN-ACK.
+
+    Attributes:
+        wall_ns: the kernel's stamp.
+        is_sent: to the server, else from it.
+        port: the client's.
+        size: bytes of data.
+    """
+
+    wall_ns: int
+    is_sent: bool
+    port: int
+    sequence: int
+    acknowledged: int
+    size: int
+    is_syn: bool
+
+
+def read_segments(blocks: Iterable[Block]) -> Iterator[Segment]:
+    """Every segment in `blocks`, in the order in which they passed the interface."""
+    for block in blocks:
+        data, at = block.data, block.first
+        for _ in range(block.packets):
+            step, seconds, nanoseconds, _, length, _, _, net = _HOST.unpack_from(data, at)
+            is_sent = data[at + _PACKET_TYPE_AT] == _OUTGOING
+            wall_ns = seconds * 1_000_000_000 + nanoseconds
+            yield _read_ip(data, at + net, wall_ns, length, is_sent=is_sent)
+            at += step
+
+
+def _read_ip(data: bytes, at: int, wall_ns: int, length: int, *, is_sent: bool) -> Segment:
+    """`length` is the packet's own, for those whose header cannot hold it."""
+    first = data[at]
+    if first >> 4 == 4:
+        header = (first & 0x0F) * 4
+        size = _IPV4_LENGTH.unpack_from(data, at + 2)[0] or length
+    else:
+        header = _IPV6_HEADER
+        inner = _IPV6_LENGTH.unpack_from(data, at + 4)[0]
+        size = inner + header if inner else length
+    source, target, sequence, acknowledged, offset, flags = _TCP.unpack_from(data, at + header)
+    return Segment(
+        wall_ns,
+        is_sent,
+        target if not is_sent else source,
+        sequence,
+        acknowledged,
+        size - header - (offset >> 4) * 4,
+        bool(flags & _SYN),
+    )
+
+
+class Arrivals:
+    """How far one direction of a connection was complete, and when.
+
+    Attributes:
+        ends: bytes of the stream, counted from 0, that were there at ...
+        times: ... the stamps, one for each; never falling.
+        repeated: segments that brought nothing new.
+    """
+
+    __slots__ = ("_early", "_first", "ends", "repeated", "times")
+
+    def __init__(self, first_sequence: int) -> None:
+        self._first = first_sequence
+        self._early: list[tuple[int, int]] = []
+        self.ends: list[int] = []
+        self.times: list[int] = []
+        self.repeated = 0
+
+    @property
+    def end(self) -> int:
+        """Bytes that are complete so far."""
+        return self.ends[-1] if self.ends else 0
+
+    def add(self, sequence: int, size: int, wall_ns: int) -> None:
+        """Take a segment."""
+        end = self.end
+        # Half the number space ahead is ahead, the other half is behind.
+        ahead = (sequence - self._first - end) % _WRAP
+        begin = end + ahead if ahead < _WRAP // 2 else end + ahead - _WRAP
+        if begin + size <= end:
+            self.repeated += 1
+        elif begin > end:
+            self._early.append((begin, begin + size))
+        else:
+            self._advance(begin + size, wall_ns)
+
+    def _advance(self, end: int, wall_ns: int) -> None:
+        """Up to `end`, and over what had come early: it is there only now."""
+        if self._early:
+            for begin, early_end in sorted(self._early):
+                if begin <= end:
+                    end = max(end, early_end)
+            self._early = [part for part in self._early if part[1] > end]
+        self.ends.append(end)
+        self.times.append(max(wall_ns, self.times[-1]) if self.times else wall_ns)
+
+
+class Flow:
+    """Both directions of one connection, from its SYN-ACK on."""
+
+    __slots__ = ("opened_wall_ns", "received", "sent")
+
+    def __init__(self, answer: Segment) -> None:
+        self.opened_wall_ns = answer.wall_ns
+        self.sent = Arrivals(answer.acknowledged)
+        self.received = Arrivals((answer.sequence + 1) % _WRAP)
+
+    def is_begun_by(self, answer: Segment) -> bool:
+        """Whether this SYN-ACK is the one that began it, sent again."""
+        return (answer.sequence + 1) % _WRAP == self.received._first  # noqa: SLF001 - same noun
+
+
+def follow_flows(segments: Iterable[Segment]) -> dict[int, list[Flow]]:
+    """Connections by the client's port, in the order in which they were opened.
+
+    A segment of a connection whose opening was not seen belongs to none of ours.
+    """
+    flows: dict[int, list[Flow]] = {}
+    for segment in segments:
+        known = flows.get(segment.port)
+        if segment.is_syn:
+            if known is None or not known[-1].is_begun_by(segment):
+                flows.setdefault(segment.port, []).append(Flow(segment))
+        elif known is not None:
+            flow = known[-1]
+            direction = flow.sent if segment.is_sent else flow.received
+            direction.add(segment.sequence, segment.size, segment.wall_ns)
+    return flows

@@ -1,0 +1,53 @@
+"""What the history of a figure shows that one comparison cannot: slow creep.
+
+It is a remark and decides nothing. Its rate holds for runs that do not depend on each other; on a
+machine whose state lasts from run to run it alarms far more often (docs/gating.md). What decides is
+an A/B comparison with what was there before the change.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.measure.bench.figures.summarise import summarise
+from trt_nemotron.measure.bench.values import Measurement
+from trt_nemotron.measure.gate.budget import Budget, RelativeBound
+from trt_nemotron.measure.gate.changepoint import WINDOW, find_change
+from trt_nemotron.measure.gate.key import key_differences, key_of
+from trt_nemotron.measure.gate.metrics import metric_named
+from trt_nemotron.measure.gate.result import show
+
+
+def creep_remarks(budget: Budget, runs: Sequence[Measurement]) -> Iterator[str]:
+    """A sentence for each relative bound whose metric became worse somewhere among `runs`.
+
+    Runs that cannot be compared with the last one are left out.
+    """
+    comparable = [run for run in runs if not key_differences(key_of(runs[-1]), key_of(run))]
+    for bound in budget.relative:
+        dated = list(_figures(bound, comparable[-WINDOW:]))
+        metric = metric_named(bound.metric)
+        change = find_change(metric, [figure for _, figure in dated])
+        if change is not None:
+            yield (
+                f"{metric.name} at concurrency {bound.concurrency} went from "
+                f"{show(change.before, metric)} to {show(change.after, metric)} over {len(dated)} "
+                f"runs, most of all at the one of {dated[change.place][0]}: compare with what was "
+                "there before it"
+            )
+
+
+def _figures(bound: RelativeBound, runs: Sequence[Measurement]) -> Iterator[tuple[str, float]]:
+    """When each run was started and its figure; runs without one are left out."""
+    metric = metric_named(bound.metric)
+    for run in runs:
+        found = [
+            figures
+            for figures in summarise(run).concurrencies
+            if figures.concurrency == bound.concurrency
+        ]
+        try:
+            interval = metric.interval(found[0]) if found else None
+        except NoValidMeasurement:
+            continue
+        if interval is not None:
+            yield run.started_at, interval.figure
