@@ -23,7 +23,7 @@ _OPTIONS = (
         "--dialect",
         default="auto",
         show_default=True,
-        help="How the server speaks: auto, openai, edge-llm or transformers-serve.",
+        help="How the server speaks: auto, openai, edgellm or transformers-serve.",
     ),
     click.option(
         "--api-key-env", metavar="NAME", help="Environment variable that holds the server's key."
