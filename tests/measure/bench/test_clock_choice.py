@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,12 +15,13 @@ import pytest
 
 from tests.measure.bench.conftest import Truth
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
-from trt_nemotron.measure.bench.clock_choice import ClockChoice, choose_clock
+from trt_nemotron.measure.bench.clock_choice import ClockChoice, choose_clock, is_connection_seen
 from trt_nemotron.measure.bench.environment import describe_environment
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.runner import run_bench
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.measure.bench.wire.address import resolve_address
+from trt_nemotron.measure.bench.wire.packet_ring import PacketRing
 from trt_nemotron.openai.dialect import OPENAI
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
@@ -89,6 +91,22 @@ def test_packets_are_not_taken_on_trust(truth: Truth, packets_allowed: None):
     choice = choose_clock(resolve_address(truth.url))
     assert choice.source == "kernel_receive"
     assert "trial connection" in choice.reason
+
+
+def test_an_interface_that_shows_no_packet_of_the_server_is_not_taken(
+    truth: Truth, packets_allowed: None
+):
+    """As with a port that a container engine translates: packets pass by another way."""
+    others = [name for _, name in socket.if_nameindex() if name != "lo"]
+    if not others:
+        pytest.skip("there is only the loopback interface")
+    address = resolve_address(truth.url)
+    for name, is_seen in ((others[0], False), ("lo", True)):
+        ring = PacketRing(name, address.family, truth.port)
+        try:
+            assert is_connection_seen(ring, address) is is_seen
+        finally:
+            ring.close()
 
 
 @pytest.mark.parametrize(("wish", "source"), [("kernel", "kernel_receive"), ("user", "user_read")])

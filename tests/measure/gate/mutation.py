@@ -27,7 +27,7 @@ MODULES = (
     "ab", "ab_judge", "baseline", "budget", "changepoint", "design", "family", "history",
     "judge", "key", "metrics", "outcome", "result", "rule", "signed_rank", "tail", "validity",
 )  # fmt: skip
-LONGEST_SECONDS = 240
+LONGEST_SECONDS = 120
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,

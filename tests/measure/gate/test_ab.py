@@ -78,6 +78,8 @@ def test_the_order_is_a_fair_coin_that_the_seed_repeats():
     assert order == order_of_arms(7, 4000)
     assert order[:100] == order_of_arms(7, 100)
     assert order != order_of_arms(8, 4000)
+    # A recorded seed has to give the same order in every later version.
+    assert "".join(first for first, _ in order_of_arms(1, 16)) == "baaaabbbbabbabab"
     assert set(order) == {("a", "b"), ("b", "a")}
     assert 1850 < sum(first == "a" for first, _ in order) < 2150
     changes = sum(one != other for one, other in itertools.pairwise(order))
@@ -275,6 +277,18 @@ def test_too_many_pairs_that_are_not_valid_are_told_and_end_it(rig, budget):
     assert run.verdict.decision == "invalid"
     assert len(run.pairs) + len(run.dropped) == 8
     assert "bottleneck" in run.verdict.invalid_reasons[0]
+
+
+def test_a_dropped_pair_now_and_then_does_not_keep_it_from_the_cap(rig, budget):
+    """Every fifth pair is not valid, so it takes more pairs than the cap to reach it."""
+    short = make_design(2, most_pairs=11)
+    noisy = spoiled(rig(noise=0.3), lambda number: number % 10 == 8)
+    run = run_ab(budget, short, noisy, seed=3)
+    assert (len(run.pairs), len(run.dropped)) == (11, 2)
+    assert run.verdict.decision == "inconclusive"
+    longer = run_ab(budget, make_design(2), noisy, seed=3)
+    assert len(longer.pairs) == 120
+    assert len(longer.dropped) == 29
 
 
 @pytest.mark.parametrize(("dropped", "decision"), [(4, "pass"), (5, "invalid")])

@@ -127,3 +127,11 @@ def test_a_change_after_the_first_run_is_named():
     change = find_change(COST, [10.0, *[20.0] * 9], alarm_rate=1.0)
     assert change is not None
     assert (change.place, change.before, change.after) == (1, 10.0, 20.0)
+
+
+def test_a_change_at_the_last_run_is_named_and_the_rate_itself_is_rare_enough():
+    history = [*[10.0] * 9, 20.0]
+    change = find_change(COST, history, alarm_rate=1.0)
+    assert change is not None
+    assert change.place == 9
+    assert find_change(COST, history, alarm_rate=change.chance) == change

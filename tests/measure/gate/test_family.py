@@ -4,9 +4,11 @@ import msgspec
 import pytest
 
 from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE, rank_limits
+from trt_nemotron.measure.bench.figures.request_figures import measure_request
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget
-from trt_nemotron.measure.gate.family import shared_confidence
+from trt_nemotron.measure.gate.family import is_missed_for_all, shared_confidence
 from trt_nemotron.measure.gate.judge import judge
+from trt_nemotron.measure.gate.metrics import METRICS
 
 
 def bounds(limit: float, count: int, extra: tuple[AbsoluteBound, ...] = ()) -> Budget:
@@ -73,3 +75,15 @@ def test_a_server_that_just_keeps_all_bounds_is_failed_no_more_than_stated():
         for _ in range(rounds)
     )
     assert failed / rounds <= 0.01 + 3 * (0.01 / rounds) ** 0.5
+
+
+def test_the_limit_is_the_very_sample_that_the_rank_names(make_measurement):
+    run = make_measurement(requests=40, concurrencies=(1,))
+    ordered = sorted(measure_request(record).tpot_ms for record in run.records)
+    low, _ = rank_limits(40, 0.5, 0.999)
+    metric = METRICS["tpot_p50_ms"]
+    for limit, is_missed in ((ordered[low - 1], False), (ordered[low - 1] - 1e-7, True)):
+        bound = AbsoluteBound(metric=metric.name, concurrency=1, at_most=limit)
+        assert is_missed_for_all(metric, bound, run.records, 0.999) is is_missed
+    bound = AbsoluteBound(metric=metric.name, concurrency=1, at_most=1e-6)
+    assert not is_missed_for_all(metric, bound, run.records[:3], 0.999)

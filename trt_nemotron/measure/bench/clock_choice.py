@@ -104,7 +104,7 @@ def _try_packets(address: Address) -> tuple[str, str]:
     except OSError as fault:
         return "", fault.strerror or str(fault)
     try:
-        is_seen = _is_connection_seen(ring, address)
+        is_seen = is_connection_seen(ring, address)
     except OSError as fault:
         return "", f"the trial connection failed: {fault.strerror or fault}"
     finally:
@@ -116,7 +116,12 @@ def _open_ring(interface: str, address: Address, streams: int) -> PacketRing:
     return PacketRing(interface, address.family, address.socket_address[1], blocks_for(streams))
 
 
-def _is_connection_seen(ring: PacketRing, address: Address) -> bool:
+def is_connection_seen(ring: PacketRing, address: Address) -> bool:
+    """Open a connection to the server and look whether `ring` shows it.
+
+    Raises:
+        OSError: the server did not take it.
+    """
     capture = Capture(ring)
     with socket.socket(address.family, socket.SOCK_STREAM) as connection:
         connection.settimeout(_TRIAL_TIMEOUT_S)

@@ -36,7 +36,7 @@ def requests_to_fail(quantile: float, share_over: float, power: float = 0.95) ->
     while count <= _MOST:
         if chance_to_fail(count, quantile, share_over) >= power:
             return count
-        count = max(count + 1, math.ceil(count * 1.02))
+        count = math.ceil(count * 1.02)
     raise InvalidInput(
         f"a million requests do not tell a share of {share_over:g} from {1.0 - quantile:g}",
         next_step="Set the bound further from what is usual.",

@@ -102,6 +102,20 @@ def test_a_step_of_the_wall_clock_is_noticed_and_voids_what_it_touches(
     assert (stamps.times, stamps.source) == ((19_000_000,), "kernel_receive")
 
 
+def test_between_steps_the_distance_of_the_clocks_is_one_number(
+    clock: StepClock, track: WallClockTrack
+):
+    for number in range(1, 6):
+        clock.now = number * 10_000_000
+        clock.offset += 1_000_000 if number == 3 else 0
+        track.sample()
+    assert track.steady_offset(15_000_000) == WALL
+    assert track.steady_offset(45_000_000) == WALL + 1_000_000
+    assert track.is_stepped(25_000_000, 26_000_000)
+    assert not track.is_stepped(31_000_000, 45_000_000)
+    assert not track.is_stepped(0, 19_000_000)
+
+
 def test_slewing_is_no_step(clock: StepClock, track: WallClockTrack):
     for number in range(1, 100):
         clock.now = number * 20_000_000
