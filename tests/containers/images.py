@@ -50,13 +50,15 @@ def base_image() -> str:
             return tag
         with tempfile.TemporaryDirectory() as scratch:
             root_file_system.write_root(Path(scratch))
-            archive = subprocess.Popen(["tar", "-C", scratch, "-c", "."], stdout=subprocess.PIPE)
-            subprocess.run(
-                ["podman", "import", "--change", "ENV PATH=/usr/local/bin:/usr/bin:/bin",
-                 "--change", 'CMD ["/bin/sh"]', "-", tag],
-                stdin=archive.stdout, capture_output=True, check=True, timeout=_TIMEOUT_S,
-            )  # fmt: skip
-            assert archive.wait() == 0
+            with subprocess.Popen(
+                ["tar", "-C", scratch, "-c", "."], stdout=subprocess.PIPE
+            ) as archive:
+                subprocess.run(
+                    ["podman", "import", "--change", "ENV PATH=/usr/local/bin:/usr/bin:/bin",
+                     "--change", 'CMD ["/bin/sh"]', "-", tag],
+                    stdin=archive.stdout, capture_output=True, check=True, timeout=_TIMEOUT_S,
+                )  # fmt: skip
+            assert archive.returncode == 0
         _forget_others(tag)
     return tag
 
