@@ -89,6 +89,39 @@ def check_wishes(wishes: Wishes, shape: NemotronHShape, machine: Machine) -> Non
         )
 
 
+def check_board_wishes(
+    wishes: Wishes,
+    shape: NemotronHShape,
+    known: frozenset[str],
+    runtime: str,
+    instead: Mapping[str, str],
+) -> None:
+    """Refuse what no runtime on a board can do.
+
+    Args:
+        wishes: what was asked for.
+        shape: of the checkpoint.
+        known: fields of `Wishes` that the runtime takes.
+        runtime: its name, for messages.
+        instead: what to say in place of an option of other runtimes.
+
+    Raises:
+        InvalidInput: a number below one, an empty name, an option for other runtimes.
+        PlanRefused: longer sequences than the model has.
+    """
+    refuse_foreign_wishes(wishes, known, f"the runtime {runtime}", instead)
+    refuse_below_one("--max-concurrency", wishes.max_concurrency)
+    refuse_below_one("--max-seq-len", wishes.max_seq_len)
+    check_name(wishes.served_model_name)
+    longest = shape.longest_context
+    if wishes.max_seq_len is not None and wishes.max_seq_len > longest:
+        raise PlanRefused(
+            f"a length of {wishes.max_seq_len} tokens is more than the model has",
+            evidence=f"max_position_embeddings is {longest}",
+            next_step=f"The longest that works: --max-seq-len {longest}",
+        )
+
+
 def check_name(name: str | None) -> None:
     """Refuse a served name that cannot be printed.
 

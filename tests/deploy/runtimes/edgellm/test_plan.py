@@ -75,7 +75,7 @@ def test_spark_is_told_of_the_missing_kernel_and_thor_is_not(planned: Any):
 
 
 def test_build_memory_is_told(planned: Any):
-    assert any("29.6 GiB of memory on the board" in it for it in planned(real()).warnings)
+    assert any("29.61 GiB of memory on the board" in it for it in planned(real()).warnings)
 
 
 def test_attention_heads_without_a_kernel_are_told(planned: Any, embedded: Checkpoint):

@@ -24,7 +24,8 @@ from trt_nemotron.deploy.runtimes.edgellm.standing import (
     precision_of,
 )
 from trt_nemotron.deploy.runtimes.protocol import Wishes
-from trt_nemotron.deploy.wishes import check_name, refuse_below_one, refuse_foreign_wishes
+from trt_nemotron.deploy.sizes import gib
+from trt_nemotron.deploy.wishes import check_board_wishes
 from trt_nemotron.errors import PlanRefused
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import Target
@@ -33,8 +34,7 @@ KNOWN_WISHES = frozenset({"precision", "release", "profile", "max_concurrency", 
 _INSTEAD = {"context_tokens": "Say --max-seq-len.", "slots": "Say --max-concurrency."}
 _LEAST_CAPACITY = 512
 _LONGEST_INPUT = 4096
-_GIB = 1 << 30
-_WORTH_TELLING_BYTES = _GIB
+_WORTH_TELLING_BYTES = 1 << 30
 _BATCH_ONE = (
     "With a batch of 1 TensorRT 10.13.3.9 (JetPack 7.1) miscompiles unquantized models; 0.11.0 "
     "works around it. Trust the smoke suite, not the build."
@@ -52,7 +52,7 @@ def plan(target: Target, checkpoint: Checkpoint, wishes: Wishes, release: Runtim
         InvalidInput: a wish that cannot be accepted.
         PlanRefused: it cannot be built or cannot fit; the nearest that works is named.
     """
-    _check_wishes(wishes, checkpoint)
+    check_board_wishes(wishes, checkpoint.shape, KNOWN_WISHES, "edgellm", _INSTEAD)
     profile = find_profile(wishes.profile)
     at = Given(target, checkpoint, release, precision_of(checkpoint.quantization))
     warnings = list(judge_standing(at, wishes))
@@ -126,26 +126,11 @@ def _refusal(at: Given, sizes: EngineSizes, profile: Profile) -> PlanRefused:
     return PlanRefused(
         f"{at.checkpoint.name} does not fit on {at.target.name} with {sizes.batch} sequences of "
         f"{sizes.capacity:,} tokens",
-        evidence=f"needs {bill.needed_bytes / _GIB:.2f} GiB, there are "
-        f"{bill.memory_total_bytes / _GIB:.2f} GiB",
+        evidence=f"needs {gib(bill.needed_bytes)}, there are {gib(bill.memory_total_bytes)}",
         next_step=f"Fits with --max-concurrency {fitting} --max-seq-len {sizes.capacity}"
         if fitting
         else "Use a shorter --max-seq-len, or a checkpoint of lower precision.",
     )
-
-
-def _check_wishes(wishes: Wishes, checkpoint: Checkpoint) -> None:
-    refuse_foreign_wishes(wishes, KNOWN_WISHES, "the runtime edgellm", _INSTEAD)
-    refuse_below_one("--max-concurrency", wishes.max_concurrency)
-    refuse_below_one("--max-seq-len", wishes.max_seq_len)
-    check_name(wishes.served_model_name)
-    longest = checkpoint.shape.longest_context
-    if wishes.max_seq_len is not None and wishes.max_seq_len > longest:
-        raise PlanRefused(
-            f"a length of {wishes.max_seq_len} tokens is more than the model has",
-            evidence=f"max_position_embeddings is {longest}",
-            next_step=f"The longest that works: --max-seq-len {longest}",
-        )
 
 
 def _choices(
@@ -198,8 +183,8 @@ def _of_building(at: Given) -> list[str]:
         return []
     source = at.release.figures["build_ram_per_parameter_bytes"].source
     needs = (
-        f"Building takes about {memory / _GIB:.1f} GiB of memory on the board (four times the "
-        f"parameters, {source}) and step one {disk / _GIB:.1f} GiB of disk."
+        f"Building takes about {gib(memory)} of memory on the board (four times the "
+        f"parameters, {source}) and step one {gib(disk)} of disk."
     )
     if memory <= at.memory_bytes:
         return [needs]

@@ -26,8 +26,8 @@ from trt_nemotron.deploy.runtimes.trtllm.situation import Situation
 from trt_nemotron.deploy.runtimes.trtllm.sizing import Asked, Fitting, choose_sizes
 from trt_nemotron.deploy.runtimes.trtllm.standing import judge_standing
 from trt_nemotron.deploy.sizing import DEFAULT_CONTEXT
-from trt_nemotron.deploy.wishes import check_name, refuse_below_one, refuse_foreign_wishes
-from trt_nemotron.errors import InvalidInput, PlanRefused
+from trt_nemotron.deploy.wishes import check_board_wishes
+from trt_nemotron.errors import InvalidInput
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import Target
 
@@ -92,17 +92,7 @@ def plan(target: Target, checkpoint: Checkpoint, wishes: Wishes, release: Runtim
 
 
 def _check_wishes(wishes: Wishes, checkpoint: Checkpoint) -> None:
-    refuse_foreign_wishes(wishes, KNOWN_WISHES, "the runtime trtllm", _INSTEAD)
-    refuse_below_one("--max-concurrency", wishes.max_concurrency)
-    refuse_below_one("--max-seq-len", wishes.max_seq_len)
-    check_name(wishes.served_model_name)
-    longest = checkpoint.shape.longest_context
-    if wishes.max_seq_len is not None and wishes.max_seq_len > longest:
-        raise PlanRefused(
-            f"a length of {wishes.max_seq_len} tokens is more than the model has",
-            evidence=f"max_position_embeddings is {longest}",
-            next_step=f"The longest that works: --max-seq-len {longest}",
-        )
+    check_board_wishes(wishes, checkpoint.shape, KNOWN_WISHES, "trtllm", _INSTEAD)
     if wishes.precision not in {None, "as-is", precision_of(checkpoint)}:
         raise InvalidInput(
             f"TensorRT-LLM serves a checkpoint in the form that it has, not as {wishes.precision}",
