@@ -15,6 +15,8 @@ ChunkKind = Literal["content", "reasoning", "tool_call", "blank", "empty", "usag
 """`blank` is text of white space alone: a token inside an answer, never the first one."""
 ClockSource = Literal["packet_ring", "kernel_receive", "user_read"]
 """The most exact one first."""
+Arrivals = Literal["closed", "constant", "poisson", "trace"]
+"""When requests are sent: when a stream is free, or by a schedule whatever the server does."""
 
 
 class Workload(Value, frozen=True, kw_only=True):
@@ -29,6 +31,17 @@ class Workload(Value, frozen=True, kw_only=True):
         warmup_requests: before each concurrency, at least one for every stream of it.
         timeout_s: of one request, from its sending to its end.
         total_timeout_s: of the whole run.
+        arrivals: `closed` loops over streams; the others are open loops, timed from the start that
+            was intended.
+        rates_rps: of an open loop, requests per second; one leg is run for each. `concurrencies`
+            is then the one largest number of requests under way.
+        trace_sha256: of the recorded arrivals that were played; empty for none.
+        input_ladder: prompt lengths, one leg for each; empty for `input_tokens` alone.
+        turns: requests of one conversation, each with the whole conversation so far.
+        think_s: pause of a conversation between an answer and its next question.
+        shared_prefix: share of a prompt's words that all prompts of the run begin with.
+        has_tools: whether a tool is offered and a call of it asked for.
+        soak_s: how long each leg goes on measuring; 0.0 to count requests instead.
     """
 
     concurrencies: tuple[int, ...]
@@ -40,6 +53,37 @@ class Workload(Value, frozen=True, kw_only=True):
     timeout_s: float
     is_thinking_enabled: bool = False
     total_timeout_s: float = 3600.0
+    arrivals: Arrivals = "closed"
+    rates_rps: tuple[float, ...] = ()
+    trace_sha256: str = ""
+    input_ladder: tuple[int, ...] = ()
+    turns: int = 1
+    think_s: float = 0.0
+    shared_prefix: float = 0.0
+    has_tools: bool = False
+    soak_s: float = 0.0
+
+
+class Leg(Value, frozen=True, kw_only=True):
+    """A part of a run whose requests are alike, and which has figures of its own.
+
+    Attributes:
+        concurrency: streams of a closed loop, or the largest number under way of an open one.
+        rate_rps: of an open loop; 0.0 for a closed one.
+        input_tokens: wished prompt length where the run has several; 0 for the workload's one.
+    """
+
+    concurrency: int
+    rate_rps: float = 0.0
+    input_tokens: int = 0
+
+    @property
+    def title(self) -> str:
+        """As a heading: `concurrency 8`, `4 requests/s`, with the prompt length where it varies."""
+        base = (
+            f"{self.rate_rps:g} requests/s" if self.rate_rps else f"concurrency {self.concurrency}"
+        )
+        return f"{base}, {self.input_tokens} tokens in" if self.input_tokens else base
 
 
 class ChunkRecord(Value, frozen=True, kw_only=True, array_like=True):
@@ -70,6 +114,10 @@ class RequestRecord(Value, frozen=True, kw_only=True):
         clock: what stamped the chunks of this request.
         void: why its times give no figure although it was answered: the wall clock was stepped, or
             packets were missed; empty when they do.
+        rate_rps, leg_input_tokens: of the leg it belongs to, see `Leg`.
+        intended_ns: when an open loop meant to send it; -1 in a closed loop. Latency counts from
+            there, so that a server that stalls is not spared the requests it kept waiting.
+        session, turn: of which conversation, and its how manieth request; -1 and 0 for none.
     """
 
     index: int
@@ -89,6 +137,20 @@ class RequestRecord(Value, frozen=True, kw_only=True):
     send_call_ns: int = 0
     clock: ClockSource = "user_read"
     void: str = ""
+    rate_rps: float = 0.0
+    leg_input_tokens: int = 0
+    intended_ns: int = -1
+    session: int = -1
+    turn: int = 0
+
+    @property
+    def leg(self) -> Leg:
+        """The leg it belongs to."""
+        return Leg(
+            concurrency=self.concurrency,
+            rate_rps=self.rate_rps,
+            input_tokens=self.leg_input_tokens,
+        )
 
     @property
     def gives_figures(self) -> bool:

@@ -13,6 +13,9 @@ FREE_WORKLOAD_FIELDS = frozenset(
         "seed",
         "timeout_s",
         "total_timeout_s",
+        "rates_rps",
+        "input_ladder",
+        "soak_s",
     }
 )
 """They say how much was measured, not what; every other field must agree, new ones as well."""
