@@ -26,7 +26,8 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "dev.txt": (
         "--extra", "llamacpp", "--extra", "hub", "--extra", "parquet", "--extra", "baselines",
         "--group", "build", "--group", "test",
-        "--group", "compilers", "--group", "ci-lint", "--group", "bucket", "--group", "lint", "--group", "lock",
+        "--group", "compilers", "--group", "ci-lint", "--group", "bucket",
+        "--group", "lint", "--group", "lock",
         "--constraints", "locks/demo.txt",
     ),
     "torch.txt": (
