@@ -1,10 +1,14 @@
 """`trt-nemotron report`: draw results as one HTML page."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
+
+if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.values import Measurement
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -14,6 +18,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--smoke", type=_FILE, help="Smoke report to show.")
 @click.option("--verdict", type=_FILE, help="Verdict to show.")
 @click.option("--plan", type=_FILE, help="Plan to show, as `plan` or a bundle holds it.")
+@click.option(
+    "--baseline-store",
+    metavar="FOLDER|git:BRANCH|s3://...",
+    help="Draw the comparable runs kept there as a history.",
+)
 @click.option("--out", type=_FILE, help="The page.  [default: beside MEASUREMENT]")
 @json_option
 @dry_run_option
@@ -22,6 +31,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     smoke: Path | None,
     verdict: Path | None,
     plan: Path | None,
+    baseline_store: str | None,
     out: Path | None,
     as_json: bool,
     dry_run: bool,
@@ -49,6 +59,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
         smoke=None if smoke is None else read_document(smoke, SmokeReport),
         plan=None if plan is None else plan_facts(read_document(plan, Plan)),
         notice=notice_for(run.environment),
+        history=() if baseline_store is None else _history(run, baseline_store),
     )
     page = out or measurement.with_name(f"{measurement.name.partition('.')[0]}.html")
     drawn = render_report(contents).encode()
@@ -59,3 +70,10 @@ def command(  # noqa: PLR0917 - click passes them all by name
     else:
         done = f"would write {page}" if dry_run else f"Report: {page}"
         console().print(done, markup=False, soft_wrap=True)
+
+
+def _history(run: "Measurement", location: str) -> "tuple[Measurement, ...]":
+    from trt_nemotron.measure.baselines.finding import find_kept
+    from trt_nemotron.measure.baselines.storage import open_storage
+
+    return find_kept(open_storage(location), run).history

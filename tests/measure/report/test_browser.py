@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from trt_nemotron.measure.compare import compare
+from trt_nemotron.measure.report.comparison import render_comparison
 from trt_nemotron.measure.report.contents import ReportContents
 from trt_nemotron.measure.report.html import render_report
 
@@ -86,6 +88,27 @@ def test_words_without_an_end_do_not_stick_out(
     path.write_text(render_report(contents))
     browser.show(path, width=width)
     assert browser.evaluate(OVERFLOW) == 0
+
+
+@pytest.mark.parametrize(("width", "is_dark"), [(375, True), (1280, False)])
+def test_a_comparison_and_a_history_are_whole(
+    browser: Any, page_folder: Path, make_measurement: Any, width: int, is_dark: bool
+):
+    runs = [make_measurement(concurrencies=(1, 4, 8), seed=seed) for seed in range(12)]
+    names = ["before.json.gz", "a/" + "very-" * 20 + "long-name.json.gz", "x" * 300]
+    named = list(zip(names, runs, strict=False))
+    contents = ReportContents(tool_version="1", measurement=runs[-1], history=tuple(runs[:-1]))
+    for page in (render_comparison(compare(named), named, "1"), render_report(contents)):
+        path = page_folder / "compared.html"
+        path.write_text(page)
+        browser.show(path, width=width, is_dark=is_dark)
+        assert browser.complaints == []
+        assert browser.evaluate(OVERFLOW) == 0
+        assert json.loads(browser.evaluate(STICKING_OUT)) == []
+        plots = json.loads(browser.evaluate(PLOTS))
+        assert len(plots) >= 12
+        assert all(w > 20 and h > 8 and shapes for w, h, shapes in plots)
+        assert min(json.loads(browser.evaluate(TEXT_SIZES))) >= 10
 
 
 def test_light_and_dark_differ(browser: Any, page_folder: Path, whole_report: ReportContents):

@@ -59,6 +59,7 @@ class ReportContents(Value, frozen=True, kw_only=True):
     Attributes:
         notice: what a reader must know before any figure, such as `EMBEDDED_NOTICE`.
         tool_version: of the tool that draws it.
+        history: earlier runs to draw the measurement's figures after, oldest first.
     """
 
     tool_version: str
@@ -67,6 +68,7 @@ class ReportContents(Value, frozen=True, kw_only=True):
     smoke: SmokeReport | None = None
     plan: PlanFacts | None = None
     notice: str = ""
+    history: tuple[Measurement, ...] = ()
 
 
 def notice_for(environment: Environment) -> str:

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from trt_nemotron.measure.bench.figures.request_figures import (
     RequestFigures,
     measure_request,
     token_chunks,
 )
-from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary, Distribution, Summary
-from trt_nemotron.measure.bench.values import Measurement, RequestRecord
+from trt_nemotron.measure.bench.figures.summary import Distribution, LegSummary, Summary
+from trt_nemotron.measure.bench.values import Leg, Measurement, RequestRecord
 from trt_nemotron.measure.report import words
-from trt_nemotron.measure.report.contents import PlanFacts
+from trt_nemotron.measure.report.drawing import Plot, leg_title, safe
+from trt_nemotron.measure.report.load_plots import load_plots
+from trt_nemotron.measure.report.loads import load_of, short_name
 from trt_nemotron.measure.report.plots.ecdf import ecdf
-from trt_nemotron.measure.report.plots.sweep import SweepPoint, sweep
 from trt_nemotron.measure.report.plots.timeline import timeline
+from trt_nemotron.measure.report.soak_plots import soak_plots
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,81 +37,75 @@ class LatencyRow:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A drawing with its title and what to read in it."""
-
-    title: str
-    note: str
-    css: str
-    svg: Markup
-
-
 def latency_rows(summary: Summary | None) -> list[LatencyRow]:
-    """A row for each concurrency."""
+    """A row for each leg; what only an open loop has is shown when one of them is open."""
     if summary is None:
         return []
+    is_open = any(figures.rate_rps for figures in summary.legs)
     return [
-        LatencyRow(_streams(figures.concurrency), _cells(figures))
-        for figures in summary.concurrencies
+        LatencyRow(leg_title(figures.leg), _cells(figures, is_open=is_open))
+        for figures in summary.legs
     ]
 
 
 def plots(measurement: Measurement | None, summary: Summary | None) -> list[Plot]:
-    """Distributions of TTFT and of the gaps, and their medians over concurrency."""
-    good = {} if measurement is None else _good_by_concurrency(measurement)
+    """Distributions of TTFT and of the gaps, and figures over load."""
+    good = {} if measurement is None else good_by_leg(measurement)
     if summary is None or not any(good.values()):
         return []
-    figures = {streams: [measure_request(r) for r in records] for streams, records in good.items()}
+    load = load_of(good)
+    figures = {
+        short_name(leg, load, good): [measure_request(r) for r in records]
+        for leg, records in good.items()
+    }
     drawn = [
         Plot(
             "Time to first token",
             "Share of requests whose first token came within so long. Dots: p50, p90 and p99, "
             "where there are samples enough.",
             "plot-ecdf",
-            _safe(ecdf(_series(figures, lambda f: (f.ttft_ms,)), "TTFT")),
+            safe(ecdf(_series(figures, lambda f: (f.ttft_ms,)), "TTFT", load.title)),
         ),
         Plot(
             "Inter-token latency",
             "Share of gaps between tokens of a stream that were at most so long.",
             "plot-ecdf",
-            _safe(ecdf(_series(figures, lambda f: f.gaps_ms), "gap")),
+            safe(ecdf(_series(figures, lambda f: f.gaps_ms), "gap", load.title)),
         ),
     ]
-    return [*drawn, *_sweeps(summary)]
+    return [*drawn, *load_plots({"": summary}), *soak_plots(measurement, summary)]
 
 
 def timelines(measurement: Measurement | None) -> list[Plot]:
-    """When each token arrived, a drawing for each concurrency."""
+    """When each token arrived, a drawing for each leg."""
     if measurement is None:
         return []
-    measured = [record for record in measurement.records if not record.is_warmup]
-    concurrencies = dict.fromkeys(record.concurrency for record in measured)
+    legs: dict[Leg, list[RequestRecord]] = {}
+    for record in measurement.records:
+        if not record.is_warmup:
+            legs.setdefault(record.leg, []).append(record)
     return [
         Plot(
-            _streams(streams),
+            leg_title(leg),
             "",
             "plot-timeline",
-            _safe(timeline([r for r in measured if r.concurrency == streams], streams)),
+            safe(timeline(records, leg_title(leg))),
         )
-        for streams in concurrencies
+        for leg, records in legs.items()
     ]
 
 
-def environment_facts(
-    measurement: Measurement | None, plan: PlanFacts | None
-) -> list[tuple[str, str]]:
-    """Name and value of everything a figure depends on."""
-    facts: list[tuple[str, str]] = []
-    if measurement is not None:
-        facts += [*_environment(measurement), *_method(measurement)]
-    if plan is not None:
-        facts += [("Parameters", f"{plan.parameters:,}"), ("Precision", plan.precision)]
-    return facts
+def good_by_leg(measurement: Measurement) -> dict[Leg, list[RequestRecord]]:
+    """Good requests that hold a token; a contradictory record must not stop the report."""
+    found: dict[Leg, list[RequestRecord]] = {}
+    for record in measurement.records:
+        if not record.is_warmup and record.outcome == "ok" and token_chunks(record):
+            found.setdefault(record.leg, []).append(record)
+    return found
 
 
-def _cells(figures: ConcurrencySummary) -> tuple[Cell, ...]:
-    return (
+def _cells(figures: LegSummary, *, is_open: bool) -> tuple[Cell, ...]:
+    cells = (
         _latency("TTFT p50", figures.ttft_ms),
         Cell("TTFT p99", "ms", words.number(figures.ttft_ms.p99)),
         _latency("TPOT p50", figures.tpot_ms),
@@ -121,6 +115,15 @@ def _cells(figures: ConcurrencySummary) -> tuple[Cell, ...]:
         Cell("Tokens", "per s", words.number(figures.tokens_per_s)),
         Cell("Requests", "good of all", f"{figures.good}/{figures.requests}"),
     )
+    return (*_open_cells(figures), *cells) if is_open else cells
+
+
+def _open_cells(figures: LegSummary) -> tuple[Cell, ...]:
+    rates = f"{words.number(figures.achieved_rps)} of {words.number(figures.offered_rps)}"
+    return (
+        Cell("Served", "requests/s", rates, "fell behind" if figures.is_behind else ""),
+        Cell("Queue p50", "ms", words.number(figures.queue_ms.p50)),
+    )
 
 
 def _latency(title: str, latency: Distribution, *, with_limits: bool = True) -> Cell:
@@ -128,88 +131,10 @@ def _latency(title: str, latency: Distribution, *, with_limits: bool = True) -> 
     return Cell(title, "ms", words.number(latency.p50), limits)
 
 
-def _sweeps(summary: Summary) -> list[Plot]:
-    drawn = []
-    for title, name, take in (
-        ("First token under load", "TTFT", lambda s: s.ttft_ms),
-        ("Speed of a stream under load", "TPOT", lambda s: s.tpot_ms),
-    ):
-        points = _points(summary, take)
-        if points:
-            note = "Median of each concurrency between the limits of its confidence."
-            drawn.append(Plot(title, note, "plot-sweep", _safe(sweep(points, name))))
-    return drawn
-
-
-def _points(
-    summary: Summary, take: Callable[[ConcurrencySummary], Distribution]
-) -> list[SweepPoint]:
-    points = []
-    for figures in summary.concurrencies:
-        latency = take(figures)
-        if latency.p50 is None or latency.p50_low is None or latency.p50_high is None:
-            continue
-        point = SweepPoint(figures.concurrency, latency.p50, latency.p50_low, latency.p50_high)
-        points.append(point)
-    return points
-
-
-def _good_by_concurrency(measurement: Measurement) -> dict[int, list[RequestRecord]]:
-    """Good requests that hold a token; a contradictory record must not stop the report."""
-    found: dict[int, list[RequestRecord]] = {}
-    for record in measurement.records:
-        if not record.is_warmup and record.outcome == "ok" and token_chunks(record):
-            found.setdefault(record.concurrency, []).append(record)
-    return found
-
-
 def _series(
-    figures: dict[int, list[RequestFigures]], take: Callable[[RequestFigures], Sequence[float]]
-) -> dict[int, list[float]]:
+    figures: dict[str, list[RequestFigures]], take: Callable[[RequestFigures], Sequence[float]]
+) -> dict[str, list[float]]:
     return {
-        streams: [value for figure in those for value in take(figure)]
-        for streams, those in figures.items()
+        name: [value for figure in those for value in take(figure)]
+        for name, those in figures.items()
     }
-
-
-def _environment(measurement: Measurement) -> list[tuple[str, str]]:
-    environment = measurement.environment
-    return [
-        ("Target", environment.target),
-        ("Model", environment.model),
-        ("Runtime", f"{environment.runtime} {environment.release}"),
-        ("Power mode", environment.power_mode),
-        ("Configuration", f"{environment.configuration_sha256[:16]} (SHA-256)"),
-        ("Processor", f"{environment.processor}, {environment.cores} cores"),
-        ("System", environment.system),
-        ("Python", environment.python),
-    ]
-
-
-def _method(measurement: Measurement) -> list[tuple[str, str]]:
-    workload, client = measurement.workload, measurement.client
-    clocks = {
-        "packet_ring": "packets, by the kernel",
-        "kernel_receive": "arrival, by the kernel",
-        "user_read": "when the client read it",
-    }
-    return [
-        ("Work", f"{workload.input_tokens} tokens in, {workload.output_tokens} out, closed loop"),
-        ("Stamps", clocks[client.clock]),
-        ("Client's own TTFT", f"{words.number(client.floor_ttft_p50_ms)} ms (p50)"),
-        ("Client's load", f"{client.cpu_share:.0%} of a core"),
-        ("Client", environment_client(measurement)),
-    ]
-
-
-def environment_client(measurement: Measurement) -> str:
-    """The measuring client's version, which a baseline must share."""
-    return f"trt-nemotron {measurement.environment.client_version}"
-
-
-def _streams(concurrency: int) -> str:
-    return f"{concurrency} stream{'s' if concurrency > 1 else ''}"
-
-
-def _safe(svg: str) -> Markup:
-    return Markup(svg)  # noqa: S704 - built by ElementTree, which escapes

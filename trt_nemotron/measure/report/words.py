@@ -47,6 +47,14 @@ def interval(low: float | None, high: float | None) -> str:
     return f"{number(low)} to {number(high)}"
 
 
+def change(ratio: float) -> str:
+    """A ratio as what was added or taken: `+4.2 %`; from ten-fold on as a factor, `x 12.0`."""
+    if ratio >= 10:
+        return f"× {number(ratio)}"  # noqa: RUF001 - the sign of multiplication
+    percent = 100.0 * (ratio - 1.0)
+    return f"{percent:+.1f} %" if abs(percent) >= 0.05 else "±0 %"
+
+
 def size(size_bytes: int) -> str:
     """Bytes in binary units with three digits: `3.30 MiB`."""
     amount = float(size_bytes)

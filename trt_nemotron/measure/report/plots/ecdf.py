@@ -1,4 +1,4 @@
-"""Distribution of a latency per concurrency: which share of the samples took at most so long.
+"""Distributions of a latency beside each other: which share of the samples took at most so long.
 
 Every sample is in it; nothing is binned or smoothed, and a tail is as visible as the middle.
 """
@@ -26,13 +26,22 @@ class Curve:
     ordered: Sequence[float]
 
 
-def ecdf(samples: Mapping[int, Sequence[float]], name: str) -> str:
-    """Cumulative distribution of `samples` (concurrency -> milliseconds), called `name`."""
-    ordered = {streams: sorted(values) for streams, values in samples.items() if values}
-    frame = svg.Frame()
+def ecdf(samples: Mapping[str, Sequence[float]], name: str, title: str = "") -> str:
+    """Cumulative distributions of `name`.
+
+    Args:
+        samples: milliseconds by whose they are.
+        name: of the latency.
+        title: what the names of `samples` are, such as `streams`.
+    """
+    ordered = {whose: sorted(values) for whose, values in samples.items() if values}
+    whose = list(ordered)
+    rows = svg.legend_rows(whose, title, svg.Frame())
+    extra = svg.LEGEND_ROW * (rows - 1)
+    frame = svg.Frame(height=250 + extra, top=30 + extra)
     label = f"Cumulative distribution of {name}. " + "; ".join(
-        f"{streams} streams: median {number(interpolate(values, 0.5))} ms"
-        for streams, values in ordered.items()
+        f"{_called(one, title)}: median {number(interpolate(values, 0.5))} ms"
+        for one, values in ordered.items()
     )
     root = svg.drawing(frame, label)
     everything = [value for values in ordered.values() for value in values]
@@ -42,21 +51,14 @@ def ecdf(samples: Mapping[int, Sequence[float]], name: str) -> str:
     is_cut = any(value < x.low for value in everything)
     edge = ", less at the left edge" if is_cut else ""
     svg.add_x_axis(root, frame, x, f"{name} in ms{edge}")
-    for place, (streams, values) in enumerate(ordered.items()):
-        curve = Curve(f"s{place % 6}", f"{streams} streams", name, values)
-        _add_curve(root, x, y, curve)
-    add_legend(root, frame, list(ordered))
+    for place, (one, values) in enumerate(ordered.items()):
+        _add_curve(root, x, y, Curve(svg.series_class(place), _called(one, title), name, values))
+    svg.add_legend(root, frame, title, whose)
     return svg.markup(root)
 
 
-def add_legend(root: Element, frame: svg.Frame, concurrencies: Sequence[int]) -> None:
-    """Which line is which concurrency, above the data area."""
-    svg.add_text(root, "streams", frame.left, 14, css="axis-name")
-    x = frame.left + 56
-    for place, streams in enumerate(concurrencies):
-        svg.add(root, "line", f"curve s{place % 6}", x1=x, x2=x + 16, y1=10, y2=10)
-        svg.add_text(root, str(streams), x + 21, 14)
-        x += 36 + 7 * len(str(streams))
+def _called(one: str, title: str) -> str:
+    return f"{one} {title}" if title == "streams" else one
 
 
 def _add_curve(root: Element, x: Scale, y: Scale, curve: Curve) -> None:

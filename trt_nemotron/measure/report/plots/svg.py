@@ -4,6 +4,7 @@ Colours come from the page's style sheet by class, so that one drawing serves li
 is no `style` attribute, which the page's content security policy would refuse.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -12,6 +13,9 @@ from trt_nemotron.measure.report.plots.scale import Scale
 WIDTH = 400
 """Of every plot: about a phone's, so that its text is readable there and two stand side by side on
 a desktop."""
+LEGEND_ROW = 17.0
+_LETTER = 6.7
+_MOST_LETTERS = 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,45 @@ def add_text(
 def add_title(element: Element, text: str) -> None:
     """What the browser shows when the pointer rests on `element`."""
     SubElement(element, "title").text = text
+
+
+def series_class(place: int) -> str:
+    """The style of a series: six colours, then the same ones dashed."""
+    return f"s{place % 6} dashed" if place // 6 % 2 else f"s{place % 6}"
+
+
+def legend_rows(names: Sequence[str], title: str, frame: Frame) -> int:
+    """How many lines of text a legend takes; each adds `LEGEND_ROW` to the drawing's top."""
+    return 1 + max((row for row, _ in _legend_places(names, title, frame)), default=0)
+
+
+def add_legend(parent: Element, frame: Frame, title: str, names: Sequence[str]) -> None:
+    """Which line is whose, above the data area, on as many lines as it takes."""
+    add_text(parent, title, frame.left, 14, css="axis-name")
+    for place, (name, (row, x)) in enumerate(
+        zip(names, _legend_places(names, title, frame), strict=True)
+    ):
+        y = 14 + LEGEND_ROW * row
+        add(parent, "line", f"curve {series_class(place)}", x1=x, x2=x + 16, y1=y - 4, y2=y - 4)
+        add_title(add_text(parent, _shortened(name), x + 21, y), name)
+
+
+def _legend_places(names: Sequence[str], title: str, frame: Frame) -> list[tuple[int, float]]:
+    """Row and left edge of each entry; widths are estimated, on the wide side."""
+    row, x = 0, frame.left + (12 + _LETTER * len(title) if title else 0)
+    places = []
+    for name in names:
+        width = 33 + _LETTER * len(_shortened(name))
+        if x + width > frame.width - frame.right and x > frame.left:
+            row, x = row + 1, frame.left
+        places.append((row, x))
+        x += width
+    return places
+
+
+def _shortened(name: str) -> str:
+    """The end tells files apart more often than the begin."""
+    return name if len(name) <= _MOST_LETTERS else f"…{name[1 - _MOST_LETTERS :]}"
 
 
 def add_x_axis(parent: Element, frame: Frame, scale: Scale, name: str) -> None:

@@ -18,15 +18,15 @@ _ROW = 8.0
 _NS_PER_MS = 1e6
 
 
-def timeline(records: Sequence[RequestRecord], concurrency: int) -> str:
-    """The first requests of one closed loop, at most `MOST_ROWS` of them, in order of sending."""
+def timeline(records: Sequence[RequestRecord], leg: str) -> str:
+    """The first requests of one leg, at most `MOST_ROWS` of them, in order of sending."""
     rows = sorted(records, key=lambda record: record.sent_ns)[:MOST_ROWS]
     begin = rows[0].sent_ns
     frame = svg.Frame(height=8 + 40 + _ROW * len(rows), top=8, left=14, right=24)
     ends = [(_last_ns(record) - begin) / _NS_PER_MS for record in rows]
     x = _linear(max(ends), frame)
     label = (
-        f"Arrival of every token of the first {len(rows)} requests at {concurrency} streams, "
+        f"Arrival of every token of the first {len(rows)} requests at {leg}, "
         f"over {number(max(ends))} ms"
     )
     root = svg.drawing(frame, label)
