@@ -23,7 +23,10 @@ _CLOCKS: tuple[ClockSource, ...] = get_args(ClockSource)
 
 @dataclass(slots=True)
 class HealthLog:
-    """Collects, loop by loop, what `ClientHealth` is made of."""
+    """Collects, loop by loop, what `ClientHealth` is made of.
+
+    Lags are kept by concurrency; legs of the same one share them.
+    """
 
     lags_ns: dict[int, list[int]] = field(default_factory=dict)
     read_lags_ns: list[int] = field(default_factory=list)
@@ -43,7 +46,7 @@ class HealthLog:
 
     def add_loop(self, concurrency: int, result: LoadResult) -> None:
         """Take over what a loop found of itself."""
-        self.lags_ns[concurrency] = result.lags_ns
+        self.lags_ns.setdefault(concurrency, []).extend(result.lags_ns)
         self.niceness = result.niceness
         self.cpu_ns += result.cpu_ns
         self.process_cpu_ns += result.process_cpu_ns
@@ -73,11 +76,11 @@ class HealthLog:
 
         `stamped` has, for each exchange by its index, the index of the one before and its times.
         """
-        self.schedule_lags_ns[concurrency] = [
+        self.schedule_lags_ns.setdefault(concurrency, []).extend(
             max(0, stamps.sent_ns - stamped[previous][1].finished_ns)
             for previous, stamps in stamped.values()
             if previous in stamped and not stamps.void and not stamped[previous][1].void
-        ]
+        )
 
     def conclude(self, floor: Floor, clock_steps: int, clock_reason: str = "") -> ClientHealth:
         """The client's health over the whole run."""
@@ -124,7 +127,8 @@ class HealthLog:
 
     def merge(self, other: "HealthLog") -> None:
         """Add what another log has collected."""
-        self.lags_ns |= other.lags_ns
+        for concurrency, lags in other.lags_ns.items():
+            self.lags_ns.setdefault(concurrency, []).extend(lags)
         self.read_lags_ns += other.read_lags_ns
         self.sources |= other.sources
         self.unstamped += other.unstamped
@@ -133,7 +137,8 @@ class HealthLog:
         self.process_cpu_ns += other.process_cpu_ns
         self.wall_ns += other.wall_ns
         self.niceness = other.niceness
-        self.schedule_lags_ns |= other.schedule_lags_ns
+        for concurrency, lags in other.schedule_lags_ns.items():
+            self.schedule_lags_ns.setdefault(concurrency, []).extend(lags)
         self.gaps += other.gaps
         self.merged += other.merged
         self.void += other.void

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from trt_nemotron.measure.bench.figures.scaling import LEAST_GAIN, find_knee, scaling_notes
 from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
 from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary
+from trt_nemotron.measure.bench.legs import plan_legs
 from trt_nemotron.measure.bench.workload import PROFILES
 
 
@@ -46,6 +47,18 @@ def test_note_says_where_it_lies_or_that_it_was_not_reached():
     assert scaling_notes(levels({1: 100, 4: None, 8: 350})) == ()
 
 
+def test_knees_are_told_for_each_prompt_length_and_not_of_open_loops():
+    short = levels({1: 100, 2: 190, 4: 195})
+    long = [
+        msgspec.structs.replace(level, input_tokens=2048) for level in levels({1: 50, 2: 50, 4: 50})
+    ]
+    opened = [msgspec.structs.replace(level, rate_rps=2.0) for level in levels({8: 50})]
+    notes = scaling_notes([*short, *long, *opened])
+    assert len(notes) == 2
+    assert notes[0].startswith("the knee is at 2 streams")
+    assert notes[1].startswith("2048 tokens in: the knee is at 1 streams")
+
+
 @given(st.lists(st.floats(1, 1e6), min_size=3, max_size=9))
 def test_the_knee_is_beaten_by_none_above_and_all_below_it_are_beaten(rates: list[float]):
     knee = find_knee(levels({1 << place: rate for place, rate in enumerate(rates)}))
@@ -55,8 +68,9 @@ def test_the_knee_is_beaten_by_none_above_and_all_below_it_are_beaten(rates: lis
     assert knee is None or not beaten[place]
 
 
-def test_every_profile_measures_several_concurrencies_and_one_goes_far():
-    assert all(len(workload.concurrencies) >= 2 for workload in PROFILES.values())
+def test_every_profile_but_the_soak_measures_several_legs_and_one_goes_far():
+    legs = {name: len(plan_legs(workload)) for name, workload in PROFILES.items()}
+    assert [name for name, count in legs.items() if count < 2] == ["soak"]
     sweep = PROFILES["sweep"]
     assert max(sweep.concurrencies) >= 256
     assert sweep.requests_per_concurrency >= 2 * max(sweep.concurrencies)

@@ -11,7 +11,7 @@ from trt_nemotron.measure.bench.figures.stability import drift_notes, rank_sum_z
 from trt_nemotron.measure.bench.figures.summarise import summarise, summarise_concurrency
 from trt_nemotron.measure.bench.figures.summary import Slo, metric_names
 from trt_nemotron.measure.bench.figures.validity import find_invalid_reasons
-from trt_nemotron.measure.bench.values import ChunkKind, ChunkRecord, LoopLag, RequestRecord
+from trt_nemotron.measure.bench.values import ChunkKind, ChunkRecord, Leg, LoopLag, RequestRecord
 
 MS = 1_000_000
 
@@ -167,10 +167,12 @@ def test_drift_is_noted_and_steadiness_is_not():
         ]
 
     steady = [10 + (i * 7 % 5) / 10 for i in range(60)]
-    assert drift_notes(1, series(steady)) == ()
-    (note,) = drift_notes(1, series([t * (1.5 - i / 100) for i, t in enumerate(steady)]))
+    assert drift_notes(Leg(concurrency=1), series(steady)) == ()
+    (note,) = drift_notes(
+        Leg(concurrency=1), series([t * (1.5 - i / 100) for i, t in enumerate(steady)])
+    )
     assert "TTFT drifted" in note
-    assert drift_notes(1, series(steady[:20])) == ()
+    assert drift_notes(Leg(concurrency=1), series(steady[:20])) == ()
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ where another went on to 512 (https://github.com/NVIDIA/TensorRT-LLM/issues/1356
 
 from collections.abc import Sequence
 
-from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary
+from trt_nemotron.measure.bench.figures.summary import LegSummary
 
 LEAST_GAIN = 1.10
 """A rate that is not a tenth higher is no gain worth the latency; noise between runs is less."""
@@ -15,7 +15,7 @@ FEWEST_LEVELS = 3
 """Concurrencies below which nothing is said: two points have no knee."""
 
 
-def find_knee(levels: Sequence[ConcurrencySummary]) -> int | None:
+def find_knee(levels: Sequence[LegSummary]) -> int | None:
     """The least concurrency that no higher one beats by `LEAST_GAIN` in tokens a second.
 
     Nothing when that is the highest one measured, since it may lie beyond; nothing either from
@@ -30,8 +30,21 @@ def find_knee(levels: Sequence[ConcurrencySummary]) -> int | None:
     return None
 
 
-def scaling_notes(levels: Sequence[ConcurrencySummary]) -> tuple[str, ...]:
-    """One sentence on the knee; none when too little was measured to speak of it."""
+def scaling_notes(legs: Sequence[LegSummary]) -> tuple[str, ...]:
+    """One sentence on the knee of each prompt length; none when too little was measured.
+
+    Open loops have no knee: their rate was chosen, not found.
+    """
+    closed = [leg for leg in legs if not leg.rate_rps]
+    lengths = dict.fromkeys(leg.input_tokens for leg in closed)
+    return tuple(
+        (f"{length} tokens in: " if length else "") + note
+        for length in lengths
+        for note in _notes_of([leg for leg in closed if leg.input_tokens == length])
+    )
+
+
+def _notes_of(levels: Sequence[LegSummary]) -> tuple[str, ...]:
     rates = _rates(levels)
     if rates is None:
         return ()
@@ -52,7 +65,7 @@ def scaling_notes(levels: Sequence[ConcurrencySummary]) -> tuple[str, ...]:
     )
 
 
-def _rates(levels: Sequence[ConcurrencySummary]) -> list[tuple[int, float]] | None:
+def _rates(levels: Sequence[LegSummary]) -> list[tuple[int, float]] | None:
     """Concurrencies with their rates, rising; nothing when a rate is missing or there are few."""
     rates = [
         (level.concurrency, level.tokens_per_s)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from trt_nemotron.measure.bench.figures.request_figures import measure_request
-from trt_nemotron.measure.bench.values import RequestRecord
+from trt_nemotron.measure.bench.values import Leg, RequestRecord
 
 FEWEST_REQUESTS = 24
 """Good requests below which thirds are too small to tell a drift from noise."""
@@ -12,13 +12,13 @@ _LEAST_RATIO = 1.10
 _LEAST_Z = 3.0
 
 
-def drift_notes(concurrency: int, records: Sequence[RequestRecord]) -> tuple[str, ...]:
+def drift_notes(leg: Leg, records: Sequence[RequestRecord]) -> tuple[str, ...]:
     """A sentence for TTFT and for TPOT when the last third differs from the first third.
 
     By the rank-sum test at three standard deviations, and only when the medians differ by 10 %:
     large runs show differences that mean nothing.
     """
-    good = [r for r in records if r.concurrency == concurrency and r.gives_figures]
+    good = [r for r in records if r.leg == leg and r.gives_figures]
     if len(good) < FEWEST_REQUESTS:
         return ()
     figures = [measure_request(record) for record in sorted(good, key=lambda r: r.sent_ns)]
@@ -27,7 +27,7 @@ def drift_notes(concurrency: int, records: Sequence[RequestRecord]) -> tuple[str
         "TPOT": [figure.tpot_ms for figure in figures if figure.tpot_ms is not None],
     }
     return tuple(
-        f"concurrency {concurrency}: {name} drifted from {first:.3g} to {last:.3g} ms (medians of "
+        f"{leg.title}: {name} drifted from {first:.3g} to {last:.3g} ms (medians of "
         f"the first and last third): the warm-up was too short, or the machine changed"
         for name, values in series.items()
         for first, last in [_drift(values)]

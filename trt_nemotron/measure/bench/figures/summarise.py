@@ -5,20 +5,28 @@ under its own name and in `error_share`. Percentiles are refused, not guessed, f
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE, percentile
+import msgspec
+
+from trt_nemotron.measure.bench.figures.binomial import share_of
+from trt_nemotron.measure.bench.figures.clusters import ClusteredGaps
+from trt_nemotron.measure.bench.figures.energy import add_energy, energy_notes
+from trt_nemotron.measure.bench.figures.open_loop import achieved_rps, is_behind, offered_rps
+from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE, Percentile, percentile
 from trt_nemotron.measure.bench.figures.request_figures import (
     RequestFigures,
     measure_request,
     token_chunks,
 )
+from trt_nemotron.measure.bench.figures.roofline import Ceiling, ratio_to_ceiling
 from trt_nemotron.measure.bench.figures.scaling import scaling_notes
+from trt_nemotron.measure.bench.figures.soak import find_drifts, soak_notes
 from trt_nemotron.measure.bench.figures.stability import drift_notes
 from trt_nemotron.measure.bench.figures.summary import (
     QUANTILES,
-    ConcurrencySummary,
     Distribution,
+    LegSummary,
     Slo,
     Summary,
 )
@@ -27,7 +35,8 @@ from trt_nemotron.measure.bench.figures.validity import (
     find_invalid_reasons,
     find_lateness_reasons,
 )
-from trt_nemotron.measure.bench.values import Measurement, RequestRecord
+from trt_nemotron.measure.bench.server_side.joining import server_notes
+from trt_nemotron.measure.bench.values import Leg, Measurement, RequestRecord
 
 MOST_SHARED_STAMPS = 0.05
 """Share of chunks without a time of their own above which a summary says so."""
@@ -35,17 +44,28 @@ MOST_SHARED_STAMPS = 0.05
 _NS_PER_S = 1e9
 
 
-def summarise(measurement: Measurement, slo: Slo | None = None) -> Summary:
-    """Every figure of a measurement, recomputed from its raw records."""
-    measured = [record for record in measurement.records if not record.is_warmup]
-    concurrencies = tuple(dict.fromkeys(record.concurrency for record in measured))
+def summarise(
+    measurement: Measurement, slo: Slo | None = None, ceilings: Sequence[Ceiling] = ()
+) -> Summary:
+    """Every figure of a measurement, recomputed from its raw records.
+
+    Args:
+        measurement: with its raw records.
+        slo: what a request must keep to count as goodput.
+        ceilings: what the board allows at best, for `roofline_ratio`.
+    """
+    held: dict[Leg, list[RequestRecord]] = {}
+    for record in measurement.records:
+        if not record.is_warmup:
+            held.setdefault(record.leg, []).append(record)
     summaries = tuple(
-        summarise_concurrency(
-            concurrency, [record for record in measured if record.concurrency == concurrency], slo
+        add_energy(
+            ratio_to_ceiling(summarise_leg(leg, records, slo), ceilings),
+            measurement.energy,
+            [record for record in measurement.records if record.leg == leg],
         )
-        for concurrency in concurrencies
+        for leg, records in held.items()
     )
-    drifts = [note for concurrency in concurrencies for note in drift_notes(concurrency, measured)]
     return Summary(
         concurrencies=summaries,
         clock=measurement.client.clock,
@@ -55,19 +75,41 @@ def summarise(measurement: Measurement, slo: Slo | None = None) -> Summary:
         lateness_reasons=find_lateness_reasons(measurement),
         notes=(
             *measurement.notes,
-            *drifts,
+            *(note for summary in summaries for note in _drift_notes(summary, held[summary.leg])),
             *filter(None, map(_stamp_note, summaries)),
+            *filter(None, map(_behind_note, summaries)),
             *_clock_notes(measurement),
+            *server_notes(measurement.server_side, measurement.records),
+            *energy_notes(measurement.energy),
             *scaling_notes(summaries),
         ),
     )
 
 
-def _stamp_note(summary: ConcurrencySummary) -> str:
+def _drift_notes(summary: LegSummary, records: Sequence[RequestRecord]) -> tuple[str, ...]:
+    """Of a soak by its windows, of a shorter leg by its thirds; nothing where it fell behind."""
+    if summary.is_behind:
+        return ()
+    if summary.drifts:
+        return tuple(soak_notes(summary.leg, summary.drifts))
+    return drift_notes(summary.leg, records)
+
+
+def _behind_note(summary: LegSummary) -> str:
+    if not summary.is_behind:
+        return ""
+    achieved = f"{summary.achieved_rps:.3g}" if summary.achieved_rps is not None else "none"
+    return (
+        f"{summary.leg.title}: overloaded, requests waited longer and longer ({achieved} good "
+        f"requests/s ended): its latencies depend on how long it was measured"
+    )
+
+
+def _stamp_note(summary: LegSummary) -> str:
     if summary.shared_stamp_share <= MOST_SHARED_STAMPS:
         return ""
     return (
-        f"concurrency {summary.concurrency}: {summary.shared_stamp_share:.0%} of the token chunks "
+        f"{summary.leg.title}: {summary.shared_stamp_share:.0%} of the token chunks "
         f"were read together with the one before (a burst of the server, or a late read): ITL "
         f"percentiles are too low, and in {summary.doubtful_share:.0%} of the requests TTFT may be "
         f"too long by more than 10 %"
@@ -77,12 +119,12 @@ def _stamp_note(summary: ConcurrencySummary) -> str:
 def _clock_notes(measurement: Measurement) -> Iterator[str]:
     """What happened to the clock, and what was given up for it: never silently."""
     void = Counter(
-        (record.concurrency, record.void)
+        (record.leg, record.void)
         for record in measurement.records
         if record.void and not record.is_warmup
     )
-    for (concurrency, reason), count in void.items():
-        yield f"concurrency {concurrency}: {count} requests give no latency: {reason}"
+    for (leg, reason), count in void.items():
+        yield f"{leg.title}: {count} requests give no latency: {reason}"
     client = measurement.client
     if client.clock_steps:
         yield f"the wall clock was stepped {client.clock_steps} times during the run"
@@ -92,8 +134,13 @@ def _clock_notes(measurement: Measurement) -> Iterator[str]:
 
 def summarise_concurrency(
     concurrency: int, records: Sequence[RequestRecord], slo: Slo | None
-) -> ConcurrencySummary:
+) -> LegSummary:
     """The figures of the measured (not warm-up) requests of one closed loop."""
+    return summarise_leg(Leg(concurrency=concurrency), records, slo)
+
+
+def summarise_leg(leg: Leg, records: Sequence[RequestRecord], slo: Slo | None) -> LegSummary:
+    """The figures of the measured (not warm-up) requests of one leg."""
     answered = [record for record in records if record.outcome == "ok"]
     good = [record for record in answered if not record.void]
     figures = [measure_request(record) for record in good]
@@ -102,8 +149,10 @@ def summarise_concurrency(
     tokens = [record.completion_tokens for record in answered]
     is_counted = bool(good) and min(tokens) >= 0 and duration_s > 0
     chunks = sum(len(token_chunks(record)) for record in answered)
-    return ConcurrencySummary(
-        concurrency=concurrency,
+    summary = LegSummary(
+        concurrency=leg.concurrency,
+        rate_rps=leg.rate_rps,
+        input_tokens=leg.input_tokens,
         requests=len(records),
         good=len(good),
         outcomes=dict(Counter(record.outcome for record in records)),
@@ -111,11 +160,11 @@ def summarise_concurrency(
         ttft_ms=distribution([figure.ttft_ms for figure in figures]),
         ttfa_ms=distribution(_present(figure.ttfa_ms for figure in figures)),
         tpot_ms=tpot,
-        itl_ms=distribution([gap for figure in figures for gap in figure.gaps_ms]),
+        itl_ms=_pooled_gaps(figures),
         e2e_ms=distribution([figure.e2e_ms for figure in figures]),
         tokens_per_s=sum(tokens) / duration_s if is_counted else None,
         tokens_per_s_per_user=1000.0 / tpot.p50 if tpot.p50 else None,
-        goodput_rps=_goodput_rps(figures, slo, duration_s),
+        goodput_rps=None,
         error_share=(len(records) - len(answered)) / len(records) if records else 0.0,
         tokens_per_chunk=sum(tokens) / chunks if is_counted and chunks else None,
         shared_stamp_share=_shared_stamp_share(figures),
@@ -124,17 +173,63 @@ def summarise_concurrency(
         cached_tokens=_sum_of_known([record.cached_tokens for record in good]),
         void=len(answered) - len(good),
         tpot_at_worst_ms=distribution(_present(figure.tpot_at_worst_ms for figure in figures)),
+        service_ttft_ms=distribution([figure.service_ttft_ms for figure in figures]),
+        service_e2e_ms=distribution([figure.service_e2e_ms for figure in figures]),
+        achieved_rps=achieved_rps(answered),
+        drifts=find_drifts(figures),
     )
+    summary = _add_schedule(summary, records, figures)
+    return summary if slo is None else _add_goodput(summary, figures, slo)
+
+
+def _add_schedule(
+    summary: LegSummary, records: Sequence[RequestRecord], figures: Sequence[RequestFigures]
+) -> LegSummary:
+    """What only an open loop has: its schedule, and how it was kept."""
+    if not records or records[0].intended_ns < 0:
+        return summary
+    return msgspec.structs.replace(
+        summary,
+        queue_ms=distribution(_present(figure.queue_ms for figure in figures)),
+        offered_rps=offered_rps(records),
+        is_behind=is_behind(records),
+    )
+
+
+def _add_goodput(summary: LegSummary, figures: Sequence[RequestFigures], slo: Slo) -> LegSummary:
+    """How many requests kept the SLO; a void one was answered, but nobody knows in what time."""
+    kept = sum(keeps(figure, slo) for figure in figures)
+    share = share_of(kept, summary.requests - summary.void)
+    return msgspec.structs.replace(
+        summary,
+        kept=kept,
+        goodput_rps=kept / summary.duration_s if summary.duration_s > 0 else None,
+        goodput_share=share.value if share else None,
+        goodput_share_low=share.low if share else None,
+        goodput_share_high=share.high if share else None,
+    )
+
+
+def _pooled_gaps(figures: Sequence[RequestFigures]) -> Distribution:
+    """All gaps, with limits that know that gaps of one stream and of one moment are alike."""
+    gaps = ClusteredGaps(figures)
+    return _describe(gaps.ordered, gaps.percentile)
 
 
 def distribution(values: Sequence[float]) -> Distribution:
     """Percentiles with limits, mean and extremes of `values`."""
-    if not values:
-        return Distribution(samples=0)
     ordered = sorted(values)
+    return _describe(ordered, lambda quantile: percentile(ordered, quantile))
+
+
+def _describe(
+    ordered: Sequence[float], find_percentile: Callable[[float], Percentile]
+) -> Distribution:
+    if not ordered:
+        return Distribution(samples=0)
     quantiles: dict[str, float | None] = {}
     for name, quantile in QUANTILES.items():
-        found = percentile(ordered, quantile)
+        found = find_percentile(quantile)
         quantiles |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     return Distribution(
         samples=len(ordered),
@@ -155,14 +250,6 @@ def keeps(figures: RequestFigures, slo: Slo) -> bool:
     return all(
         limit is None or (figure is not None and figure <= limit) for figure, limit in limits
     )
-
-
-def _goodput_rps(
-    figures: Sequence[RequestFigures], slo: Slo | None, duration_s: float
-) -> float | None:
-    if slo is None or duration_s <= 0:
-        return None
-    return sum(keeps(figure, slo) for figure in figures) / duration_s
 
 
 def _duration_s(records: Sequence[RequestRecord]) -> float:

@@ -45,10 +45,10 @@ def find_lateness_reasons(measurement: Measurement) -> tuple[str, ...]:
     good = _good_records(measurement)
     return tuple(
         reason
-        for concurrency in dict.fromkeys(record.concurrency for record in good)
+        for leg in dict.fromkeys(record.leg for record in good)
         for reason in find_lag_reasons(
-            concurrency,
-            [record for record in good if record.concurrency == concurrency],
+            leg.concurrency,
+            [record for record in good if record.leg == leg],
             measurement.client,
         )
     )
@@ -78,40 +78,41 @@ def _void_reasons(measurement: Measurement) -> Iterator[str]:
 def find_lag_reasons(
     concurrency: int, good: Sequence[RequestRecord], client: ClientHealth
 ) -> Iterator[str]:
-    """Reasons that lie in the client's lateness at one concurrency; `good` are all `ok`."""
+    """Reasons that lie in the client's lateness in one leg; `good` are all of its `ok` ones."""
+    title = good[0].leg.title
     lags = {lag.concurrency: lag.p99_ms for lag in client.loop_lags}
     lag_ms = lags.get(concurrency, client.loop_lag_p99_ms)
     figures = [measure_request(record) for record in good]
-    tolerated_ms = MOST_LAG_SHARE * _median([figure.ttft_ms for figure in figures])
+    tolerated_ms = MOST_LAG_SHARE * _median([figure.service_ttft_ms for figure in figures])
     doubtful = doubtful_share(figures)
     if doubtful > MOST_DOUBTFUL and lag_ms > tolerated_ms:
         yield (
-            f"concurrency {concurrency}: the first token of {doubtful:.0%} of the requests was "
+            f"{title}: the first token of {doubtful:.0%} of the requests was "
             f"read together with many later ones, and the client's own timer was late by "
             f"{lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms: this machine "
             f"was too busy to measure on"
         )
     if client.stamp_delay_p50_ms > tolerated_ms:
         yield (
-            f"concurrency {concurrency}: against its own loopback server the client stamped chunks "
+            f"{title}: against its own loopback server the client stamped chunks "
             f"late by {client.stamp_delay_p50_ms:.2f} ms (p50), more than {tolerated_ms:.2f} ms"
         )
-    yield from _error_reasons(concurrency, figures, client)
+    yield from _error_reasons(title, figures, client)
     if client.clock == "user_read" and lag_ms > tolerated_ms:
         yield (
-            f"concurrency {concurrency}: stamps are the client's own clock readings, and it was "
+            f"{title}: stamps are the client's own clock readings, and it was "
             f"late by {lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms"
         )
 
 
 def _error_reasons(
-    concurrency: int, figures: Sequence[RequestFigures], client: ClientHealth
+    title: str, figures: Sequence[RequestFigures], client: ClientHealth
 ) -> Iterator[str]:
     """Medians that the client got wrong when it measured itself, by too much for this run."""
     medians = {
-        "ttft_p50_ms": [figure.ttft_ms for figure in figures],
+        "ttft_p50_ms": [figure.service_ttft_ms for figure in figures],
         "tpot_p50_ms": [figure.tpot_ms for figure in figures if figure.tpot_ms is not None],
-        "e2e_p50_ms": [figure.e2e_ms for figure in figures],
+        "e2e_p50_ms": [figure.service_e2e_ms for figure in figures],
     }
     for error in client.measurement_error:
         values = medians.get(error.figure)
@@ -120,7 +121,7 @@ def _error_reasons(
         tolerated_ms = MOST_ERROR_SHARE * _median(values)
         if abs(error.error_ms) > tolerated_ms:
             yield (
-                f"concurrency {concurrency}: against its own loopback server the client was wrong "
+                f"{title}: against its own loopback server the client was wrong "
                 f"by {error.error_ms:+.3f} ms in {error.figure}, more than {tolerated_ms:.3f} ms"
             )
 

@@ -1,0 +1,1 @@
+"""What the server says of its own latency, read between legs and set beside the client's."""
