@@ -26,7 +26,7 @@ from trt_nemotron.measure.gate.changepoint import find_change
 from trt_nemotron.measure.gate.design import MOST_PAIRS, Design, make_design
 from trt_nemotron.measure.gate.metrics import METRICS, Interval
 from trt_nemotron.measure.gate.outcome import worst
-from trt_nemotron.measure.gate.rule import decide
+from trt_nemotron.measure.gate.rule import decide, decide_relative
 from trt_nemotron.measure.gate.signed_rank import shift_of
 from trt_nemotron.measure.gate.tail import requests_to_fail
 
@@ -261,27 +261,62 @@ def bootstrap_alarm(a: Sequence[float], b: Sequence[float], rng: random.Random) 
     return ratios[1] > 1.01
 
 
+def stored_alarm(a: Sequence[float], b: Sequence[float]) -> bool:
+    """`gate --baseline` as it is: B's better limit over A's worse one by more than the bound."""
+    metric = METRICS["ttft_p50_ms"]
+    before, after = (interval_of(values) for values in (a, b))
+    return decide_relative(metric, after, before, PERCENT) == "fail"
+
+
+def interval_of(values: Sequence[float]) -> Interval:
+    """The median of a run's requests with its limits."""
+    found = percentile(sorted(values), 0.5)
+    return Interval(found.value or 0.0, found.low or 0.0, found.high or 0.0, len(values))
+
+
 def show_other_rules(runs: Sequence[Run], draws: int) -> None:
-    """Rules in use elsewhere, one recorded run against its neighbour, TTFT."""
+    """Rules in use elsewhere beside ours, on the same recorded requests, TTFT.
+
+    Back to back: a run against its neighbour. Stored: against one drawn from the whole recording,
+    as a baseline kept from another hour. Three recorded runs in a row are one of 24 requests.
+    """
     rng = random.Random(4)
     rules: dict[str, Callable[[list[float], list[float]], bool]] = {
         "fixed: p50 more than 5 % up": lambda a, b: median(b) > 1.05 * median(a),
         "Mann-Whitney on requests, p < 0.01": rank_sum_alarm,
         "bootstrap on requests, 99 % over 1.01": lambda a, b: bootstrap_alarm(a, b, rng),
         "200 % of the mean": lambda a, b: sum(b) / len(b) > 2 * sum(a) / len(a),
+        "ours, `--baseline`: limits of both, +3 %": stored_alarm,
     }
-    pairs = []
+    longer = [
+        [value for run in runs[place : place + 3] for value in run.ttft_ms]
+        for place in range(0, len(runs) - 2, 3)
+    ]
+    near, far = [], []
     for _ in range(draws):
-        place = rng.randrange(len(runs) - 1)
-        both = [runs[place].ttft_ms, runs[place + 1].ttft_ms]
-        pairs.append(both if rng.getrandbits(1) else both[::-1])
-    print(f"\nOther rules, one recorded run against its neighbour, TTFT, {draws} draws\n")
-    print("| rule | false alarms | +5 % caught |")
-    print("|---|---:|---:|")
+        place = rng.randrange(len(longer) - 1)
+        both = [longer[place], longer[place + 1]]
+        near.append(both if rng.getrandbits(1) else both[::-1])
+        far.append(rng.sample(longer, 2))
+    print(f"\nRules over one run against one of 24 requests, recorded TTFT, {draws} draws\n")
+    print("| rule | false alarms, back to back | stored | +5 % caught, back to back | stored |")
+    print("|---|---:|---:|---:|---:|")
     for name, rule in rules.items():
-        alarms = sum(rule(a, b) for a, b in pairs) / draws
-        caught = sum(rule(a, [1.05 * value for value in b]) for a, b in pairs) / draws
-        print(f"| {name} | {alarms:.1%} | {caught:.1%} |", flush=True)
+        cells = [sum(rule(a, b) for a, b in pairs) / draws for pairs in (near, far)]
+        cells += [
+            sum(rule(a, [1.05 * value for value in b]) for a, b in pairs) / draws
+            for pairs in (near, far)
+        ]
+        print(f"| {name} | {' | '.join(f'{cell:.1%}' for cell in cells)} |", flush=True)
+    model = Model(halved(runs))
+    for title, cap in (("", MOST_PAIRS), (", 240 pairs", 2 * MOST_PAIRS)):
+        same = many_gates(model, draws, (0.0, 0.0), 8, cap)
+        worse = many_gates(model, draws, (math.log(1.05), 0.0), 9, cap)
+        print(
+            f"| ours, A/B in turn{title} | {share(same, 'fail'):.1%} | - "
+            f"| {share(worse, 'fail'):.1%} | - |",
+            flush=True,
+        )
 
 
 def show_tail(runs: Sequence[Run], gates: int) -> None:

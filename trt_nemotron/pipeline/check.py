@@ -11,7 +11,6 @@ Every stage's value is written into one folder as soon as it is there:
       .lock             held while a check writes here
 """
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -34,10 +33,8 @@ from trt_nemotron.deploy.serving.server import RunningServer, start_server
 from trt_nemotron.document import write_atomically, write_document
 from trt_nemotron.errors import (
     CheckFailed,
-    EndpointUnfit,
     EnvironmentUnfit,
     Interrupted,
-    NoValidMeasurement,
     TrtNemotronError,
 )
 from trt_nemotron.measure.bench.replay import write_measurement
@@ -55,14 +52,12 @@ from trt_nemotron.measure.smoke.runner import run_smoke
 from trt_nemotron.measure.smoke.suite import load_suite, suite_name_for
 from trt_nemotron.measure.smoke.values import SmokeReport
 from trt_nemotron.openai.client import Client
+from trt_nemotron.pipeline.answering import NEWS_S, api_key_of, server_answers_for
 from trt_nemotron.pipeline.folder import BUNDLE, clear_results, endpoint_name, sole_user_of
 from trt_nemotron.pipeline.handover import bundle_environment, physical_limits, plan_facts
 from trt_nemotron.pipeline.order import CheckOrder, CheckResult
 from trt_nemotron.pipeline.record import Audience, CheckRecord
 from trt_nemotron.pipeline.stages import Stages
-
-_NEWS_S = 1.0
-"""How long after an unanswered request the news may come that the server has ended."""
 
 
 def run_check(
@@ -165,11 +160,11 @@ class _Check:
         return Client(
             server.endpoint.url,
             model=manifest.served_model_name,
-            api_key=_api_key(server) or None,
+            api_key=api_key_of(server) or None,
         )
 
     def _smoke(self, server: RunningServer, manifest: Manifest) -> SmokeReport:
-        with self._stages.stage("smoke") as notes, _server_answers_for(server):
+        with self._stages.stage("smoke") as notes, server_answers_for(server):
             client = self._client(server, manifest)
             client = client.having(dialect=client.detect_dialect())
             model = manifest.served_model_name
@@ -187,12 +182,12 @@ class _Check:
             ]
             notes.say(", ".join(counts), "smoke.json")
             if not report.passed:
-                server.check(_NEWS_S)  # its death says more than the checks it could not answer
+                server.check(NEWS_S)  # its death says more than the checks it could not answer
                 notes.is_failed = True
         return report
 
     def _bench(self, server: RunningServer, manifest: Manifest) -> Measurement:
-        with self._stages.stage("bench") as notes, _server_answers_for(server):
+        with self._stages.stage("bench") as notes, server_answers_for(server):
             client = self._client(server, manifest)
             measurement = run_bench(
                 server.endpoint.url,
@@ -202,7 +197,7 @@ class _Check:
                 bundle_environment(manifest),
                 progress=self._audience,
                 profile=self._order.profile,
-                api_key=_api_key(server),
+                api_key=api_key_of(server),
             )
             write_measurement(self._out / "measurement.json.gz", measurement)
             measured = sum(not record.is_warmup for record in measurement.records)
@@ -267,21 +262,6 @@ class _Check:
         )
         write_document(self._out / "check.json", record)
         return record
-
-
-@contextmanager
-def _server_answers_for(server: RunningServer) -> Iterator[None]:
-    """A request that fails because the server has died is the server's failure, with its log."""
-    try:
-        yield
-    except (EndpointUnfit, NoValidMeasurement):
-        server.check(_NEWS_S)
-        raise
-
-
-def _api_key(server: RunningServer) -> str:
-    """The key that the server asks for; empty for none."""
-    return os.environ.get(server.api_key_variable, "") if server.api_key_variable else ""
 
 
 def _exit_code_of(fault: BaseException) -> int:

@@ -25,7 +25,8 @@ ROOT = FOLDER.parents[2]
 GATE = ROOT / "trt_nemotron" / "measure" / "gate"
 MODULES = (
     "ab", "ab_judge", "baseline", "budget", "changepoint", "design", "family", "history",
-    "judge", "key", "metrics", "outcome", "result", "rule", "signed_rank", "tail", "validity",
+    "judge", "key", "metrics", "outcome", "result", "rule", "signed_rank", "smoke_rule", "tail",
+    "validity",
 )  # fmt: skip
 LONGEST_SECONDS = 120
 
@@ -188,7 +189,8 @@ def _run_tests(mutant: Mutant | None) -> int:
 
 def _tested_by(module: str) -> str:
     """Whose tests are the likeliest to kill: its own, or those of the module that uses it."""
-    return {"ab_judge": "ab", "history": "changepoint", "key": "judge"}.get(module, module)
+    others = {"ab_judge": "ab", "history": "changepoint", "key": "judge", "smoke_rule": "judge"}
+    return others.get(module, module)
 
 
 def _import_all_but_the_gate() -> None:

@@ -272,6 +272,22 @@ def test_a_pair_that_is_not_valid_is_measured_again(rig, budget):
     assert run.verdict.paired.dropped == 2
 
 
+def test_a_pair_without_a_bounded_figure_is_measured_again(rig, budget, make_measurement):
+    """A busy machine now and then leaves a run without a TPOT of seven requests."""
+    measure = rig()
+
+    def sometimes_without(arm: str, number: int) -> Measurement:
+        run = measure(arm, number)
+        if number != 5:
+            return run
+        instant = make_measurement(ttft_ms=0.0, requests=8, concurrencies=(1,), seed=number)
+        return msgspec.structs.replace(run, records=instant.records)
+
+    run = run_ab(budget, DESIGN, sometimes_without, seed=3)
+    assert run.verdict.decision == "pass"
+    assert (len(run.pairs), len(run.dropped)) == (10, 1)
+
+
 def test_too_many_pairs_that_are_not_valid_are_told_and_end_it(rig, budget):
     run = run_ab(budget, DESIGN, spoiled(rig(), lambda number: number % 4 == 0), seed=3)
     assert run.verdict.decision == "invalid"

@@ -76,13 +76,7 @@ def judge_pairs(
     Raises:
         InvalidInput: the budget has no relative bound.
     """
-    check_budget(budget, origin=f"the budget for {budget.target}")
-    if not budget.relative:
-        raise InvalidInput(
-            f"the budget for {budget.target} has no relative bound, so A/B has nothing to judge",
-            next_step="Add `relative: [{metric: tpot_p50_ms, concurrency: 1, "
-            "worse_by_at_most_percent: 3}]`.",
-        )
+    require_relative(budget)
     faults = tuple(dict.fromkeys(_faults(budget, pairs, dropped)))
     results = tuple(_judge(bound, pairs, design, faults) for bound in budget.relative)
     return Verdict(
@@ -101,9 +95,39 @@ def judge_pairs(
     )
 
 
+def require_relative(budget: Budget) -> None:
+    """Refuse a budget that A/B cannot judge by, before anything is measured.
+
+    Raises:
+        InvalidInput: it has no relative bound, or one that cannot be judged.
+    """
+    check_budget(budget, origin=f"the budget for {budget.target}")
+    if not budget.relative:
+        raise InvalidInput(
+            f"the budget for {budget.target} has no relative bound, so A/B has nothing to judge",
+            next_step="Add `relative: [{metric: tpot_p50_ms, concurrency: 1, "
+            "worse_by_at_most_percent: 3}]`.",
+        )
+
+
 def pair_faults(pair: Pair, budget: Budget) -> tuple[str, ...]:
     """Why a pair may not be judged."""
     return (*_run_faults(pair.a, budget), *_run_faults(pair.b, budget), *_between(pair))
+
+
+def figure_faults(pair: Pair, budget: Budget) -> tuple[str, ...]:
+    """Bounded figures that a run of a pair does not have, such as a median of too few requests."""
+    doubts = (_doubt(bound, run) for run in (pair.a, pair.b) for bound in budget.relative)
+    return tuple(filter(None, doubts))
+
+
+def _doubt(bound: RelativeBound, run: Measurement) -> str:
+    """Why there is no such figure; empty where there is one."""
+    try:
+        _figure(metric_named(bound.metric), bound, run)
+    except NoValidMeasurement as fault:
+        return fault.message
+    return ""
 
 
 def _run_faults(run: Measurement, budget: Budget) -> tuple[str, ...]:
@@ -141,7 +165,11 @@ def _faults(budget: Budget, pairs: Sequence[Pair], dropped: Sequence[Pair]) -> I
         yield from pair_faults(pair, budget)
     measured = len(pairs) + len(dropped)
     if len(dropped) > MOST_DROPPED_SHARE * measured:
-        reasons = (fault for pair in dropped for fault in pair_faults(pair, budget))
+        reasons = (
+            fault
+            for pair in dropped
+            for fault in (pair_faults(pair, budget) or figure_faults(pair, budget))
+        )
         yield f"{len(dropped)} of {measured} pairs were not valid: {next(reasons, 'no reason')}"
     for arm in ("a", "b"):
         keys = [key_of(getattr(pair, arm)) for pair in pairs]

@@ -19,10 +19,10 @@ from trt_nemotron.measure.gate.result import (
     bound_result,
     show,
     show_interval,
-    smoke_result,
     unmeasured_result,
 )
 from trt_nemotron.measure.gate.rule import decide, decide_relative
+from trt_nemotron.measure.gate.smoke_rule import judge_smoke
 from trt_nemotron.measure.gate.validity import (
     fitness_faults,
     measured_records,
@@ -79,7 +79,7 @@ def judge(
     check_budget(budget, origin=f"the budget for {budget.target}")
     run = _examine(budget, measurement, baseline, limits)
     results = (
-        *(_judge_smoke(report) for report in _smoke_reports(smoke, budget)),
+        *(judge_smoke(report) for report in _smoke_reports(smoke, budget)),
         *(_judge_absolute(bound, budget, run) for bound in budget.bounds),
         *(
             _judge_relative(bound, budget, run, baseline, why_no_baseline)
@@ -214,17 +214,3 @@ def _find(
 
 def _smoke_reports(smoke: SmokeReport | None, budget: Budget) -> tuple[SmokeReport | None, ...]:
     return (smoke,) if smoke is not None or budget.smoke.required else ()
-
-
-def _judge_smoke(smoke: SmokeReport | None) -> BoundResult:
-    if smoke is None:
-        return smoke_result("invalid", None, 0, "the budget requires a smoke report")
-    passed = [result.name for result in smoke.results if result.status == "pass"]
-    failed = [result.name for result in smoke.results if result.status == "fail"]
-    count = len(passed) + len(failed)
-    if failed:
-        reason = f"{len(failed)} of {count} smoke checks failed: {', '.join(failed)}"
-        return smoke_result("fail", len(failed), count, reason)
-    if not passed:
-        return smoke_result("invalid", None, 0, "the smoke report holds no check that was run")
-    return smoke_result("pass", 0, count, f"all {count} smoke checks passed")

@@ -1,0 +1,188 @@
+"""`gate --ab`, `--ab-urls` and `--ab-replay`: two servers in turn, a verdict over the pairs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from trt_nemotron.cli.console import console, drawn_progress, print_json
+from trt_nemotron.cli.gate_outputs import Outputs, conclude
+
+if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.values import Workload
+    from trt_nemotron.measure.gate.budget import Budget
+    from trt_nemotron.measure.gate.design import Design
+    from trt_nemotron.pipeline.ab import AbResult
+    from trt_nemotron.pipeline.ab_order import AbOrder
+
+DEFAULT_OUT = Path("trt-nemotron-ab")
+_CHANGE_PERCENT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AbWish:
+    """What the user asked for; one of the first three is given."""
+
+    ab: tuple[Path, Path] | None
+    ab_urls: tuple[str, str] | None
+    ab_replay: Path | None
+    serving: Literal["auto", "together", "in-turn"]
+    max_pairs: int | None
+    requests: int | None
+    seed: int | None
+    suite: str
+    model: str
+    api_key_env: str | None
+    timeout: float
+
+
+def run_wish(wish: AbWish, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
+    """Do what was asked for.
+
+    Raises:
+        click.UsageError: several of `--ab`, `--ab-urls` and `--ab-replay`.
+    """
+    if sum(bool(way) for way in (wish.ab, wish.ab_urls, wish.ab_replay)) > 1:
+        raise click.UsageError("--ab, --ab-urls and --ab-replay exclude each other")
+    if wish.ab_replay is not None:
+        return _replay(wish.ab_replay, budget, outputs, is_dry=is_dry)
+    if wish.ab_urls is not None:
+        return _compare_urls(wish, wish.ab_urls, budget, outputs, is_dry=is_dry)
+    return _compare_bundles(wish, budget, outputs, is_dry=is_dry)
+
+
+def _compare_bundles(wish: AbWish, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
+    from trt_nemotron.pipeline.ab import run_ab_gate
+
+    order = _order(wish, budget, outputs.out or DEFAULT_OUT)
+    if is_dry:
+        return _show_plan(order.budget, order.workload, _design(order.budget, wish), outputs, order)
+    with drawn_progress(is_quiet=outputs.is_json) as progress:
+        result = run_ab_gate(order, progress)
+    return _conclude(result, order.out, outputs, budget)
+
+
+def _compare_urls(
+    wish: AbWish, urls: tuple[str, str], budget: str | None, outputs: Outputs, *, is_dry: bool
+) -> int:
+    from trt_nemotron.cli.endpoint_options import read_api_key
+    from trt_nemotron.measure.bench.workload import find_profile
+    from trt_nemotron.measure.gate.budget import find_budget
+    from trt_nemotron.pipeline.ab import run_ab_urls
+    from trt_nemotron.pipeline.ab_order import ab_workload, default_ab_budget
+
+    judged = find_budget(budget) if budget else default_ab_budget("this machine")
+    workload = ab_workload(find_profile("quick"), judged, "together", wish.requests)
+    design = _design(judged, wish)
+    if is_dry:
+        return _show_plan(judged, workload, design, outputs)
+    out = outputs.out or DEFAULT_OUT
+    with drawn_progress(is_quiet=outputs.is_json) as progress:
+        result = run_ab_urls(
+            urls,
+            judged,
+            workload,
+            seed=_seed(wish),
+            most_pairs=design.most_pairs,
+            out=out,
+            progress=progress,
+            model=wish.model,
+            api_key=read_api_key(wish.api_key_env),
+            suite=wish.suite,
+        )
+    return _conclude(result, out, outputs, budget)
+
+
+def _replay(folder: Path, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
+    from trt_nemotron.document import read_document
+    from trt_nemotron.measure.gate.ab_record import judge_again
+    from trt_nemotron.measure.gate.budget import find_budget
+    from trt_nemotron.measure.report.contents import notice_for
+    from trt_nemotron.measure.smoke.values import SmokeReport
+    from trt_nemotron.pipeline.ab import smoke_failure, with_smoke
+
+    chosen = find_budget(budget) if budget else None
+    smoke = read_document(folder / "smoke.json", SmokeReport)
+    if not smoke.passed:
+        verdict, notice = smoke_failure(chosen.target if chosen else "B", smoke), ""
+    else:
+        plan, run = judge_again(folder, chosen)
+        verdict = with_smoke(run.verdict, smoke, chosen or plan.budget)
+        notice = notice_for(run.pairs[0].b.environment) if run.pairs else ""
+    return conclude(verdict, notice, outputs, budget=budget or "", is_dry=is_dry)
+
+
+def _order(wish: AbWish, budget: str | None, out: Path) -> "AbOrder":
+    from trt_nemotron.measure.bench.workload import find_profile
+    from trt_nemotron.measure.gate.budget import find_budget
+    from trt_nemotron.pipeline.ab_order import (
+        AbOrder,
+        ab_workload,
+        choose_serving,
+        default_ab_budget,
+        read_arms,
+    )
+
+    if wish.ab is None:
+        raise click.UsageError("--ab needs two bundles")
+    a, b = read_arms(*wish.ab)
+    judged = find_budget(budget) if budget else default_ab_budget(b.manifest.target)
+    serving, reason = choose_serving(wish.serving, a.plan, b.plan)
+    return AbOrder(
+        a=a,
+        b=b,
+        budget=judged,
+        workload=ab_workload(find_profile("quick"), judged, serving, wish.requests),
+        serving=serving,
+        serving_reason=reason,
+        seed=_seed(wish),
+        most_pairs=_design(judged, wish).most_pairs,
+        out=out,
+        suite=wish.suite,
+        server_timeout_s=wish.timeout,
+    )
+
+
+def _design(budget: "Budget", wish: AbWish) -> "Design":
+    from trt_nemotron.measure.gate.ab_judge import require_relative
+    from trt_nemotron.measure.gate.design import MOST_PAIRS, make_design
+
+    require_relative(budget)
+    return make_design(len(budget.relative), most_pairs=wish.max_pairs or MOST_PAIRS)
+
+
+def _seed(wish: AbWish) -> int:
+    """The user's, or one that nobody could know before; either is recorded."""
+    import secrets
+
+    return secrets.randbelow(2**31) if wish.seed is None else wish.seed
+
+
+def _conclude(result: "AbResult", out: Path, outputs: Outputs, budget: str | None) -> int:
+    code = conclude(result.verdict, result.notice, outputs, budget=budget or "")
+    if not outputs.is_json:
+        console().print(
+            f"  every run is kept in {out}; judge again: trt-nemotron gate --ab-replay {out}",
+            markup=False,
+            soft_wrap=True,
+        )
+    return code
+
+
+def _show_plan(
+    budget: "Budget",
+    workload: "Workload",
+    design: "Design",
+    outputs: Outputs,
+    order: "AbOrder | None" = None,
+) -> int:
+    """Pairs, requests, time and power; nothing is started or written."""
+    from trt_nemotron.cli.gate_plan import ab_plan_lines, ab_plan_tree
+
+    if outputs.is_json:
+        print_json(ab_plan_tree(budget, workload, design, _CHANGE_PERCENT, order))
+        return 0
+    for line in ab_plan_lines(budget, workload, design, _CHANGE_PERCENT, order):
+        console().print(line, markup=False, soft_wrap=True)
+    return 0
