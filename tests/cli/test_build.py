@@ -133,3 +133,19 @@ def _first_child(pid: int) -> psutil.Process:
                 return child
         time.sleep(0.01)
     raise AssertionError
+
+
+def test_dry_run_refuses_a_release_that_the_build_would_refuse(tmp_path: Path):
+    words = ("--target", "thor", "--release", "0.11.1", "--out", "b")
+    for more in ((), ("--dry-run",)):
+        done = run("build", *words, *more, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "0.11.1 cannot be installed" in done.stderr
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("command", ["build", "image", "doctor"])
+def test_blank_image_is_a_wrong_option(command: str, tmp_path: Path):
+    done = run(command, "--target", "h100", "--image", "  ", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "it is blank" in done.stderr

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from trt_nemotron.deploy.runtimes.edgellm.environment import PYTHON_VARIABLE, TORCH
+from trt_nemotron.deploy.runtimes.edgellm.runtime import RUNTIME
+from trt_nemotron.deploy.runtimes.edgellm.starting import PYTHON_INSIDE
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "containers").glob("*/compose.yaml"))
 RELEASE = re.compile(r"release:(\S+?)\}")
@@ -26,7 +30,7 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 
 def test_every_board_with_an_image_has_a_file():
-    assert [path.parent.name for path in FILES] == ["cpu", "h100", "spark"]
+    assert [path.parent.name for path in FILES] == ["cpu", "h100", "spark", "spark-edgellm", "thor"]
 
 
 def test_services_have_no_privilege_and_no_writable_root(file: Path):
@@ -69,6 +73,23 @@ def test_board_is_given_its_gpu_and_the_release_that_its_facts_advise(board: str
         assert weights["read_only"] is True
 
 
+@pytest.mark.parametrize("board", ["thor", "spark-edgellm"])
+def test_base_of_edge_llm_is_nobodys_but_the_users(board: str):
+    for service in services(ROOT / f"containers/{board}/compose.yaml").values():
+        assert service["build"]["args"]["BASE"].startswith("${BASE:?")
+        assert service["build"]["dockerfile"] == "containers/edgellm/Dockerfile"
+        seen = {it["target"] for it in service["volumes"] if it.get("read_only")}
+        assert ("/etc/nv_tegra_release" in seen) == (board == "thor")
+
+
+def test_dockerfile_of_edge_llm_has_what_the_environment_has():
+    text = (ROOT / "containers/edgellm/Dockerfile").read_text()
+    assert f"engine_configs/runtimes/edgellm/{RUNTIME.release().release}.lock.txt" in text
+    assert TORCH in text
+    assert f"{PYTHON_VARIABLE}=/opt/edgellm/bin/python" in text
+    assert f"/opt/edgellm/bin/{PYTHON_INSIDE}".rpartition("/")[0] in text.partition("PATH=")[2]
+
+
 def test_dockerfiles_that_files_name_are_there(file: Path):
     for service in services(file).values():
         assert (ROOT / service["build"]["dockerfile"]).is_file()
@@ -83,7 +104,12 @@ def test_docker_compose_itself_accepts_it(file: Path):
 
 
 def _compose(docker: str, *words: str) -> subprocess.CompletedProcess[str]:
-    variables = {"PATH": "/usr/bin:/bin", "BASE_DIGEST": f"sha256:{'0' * 64}", "MODEL": "/model"}
+    variables = {
+        "PATH": "/usr/bin:/bin",
+        "BASE_DIGEST": f"sha256:{'0' * 64}",
+        "MODEL": "/model",
+        "BASE": "base",
+    }
     return subprocess.run(
         [docker, "compose", *words], capture_output=True, text=True, check=False, env=variables,
         timeout=60,

@@ -70,7 +70,7 @@ def test_nothing_that_builds_is_left_and_nothing_of_the_build(engine: Engine, cp
 
 
 def test_build_without_a_digest_stops(engine: Engine, base_image: str):
-    for name in ("cpu", "trtllm"):
+    for name in ("cpu", "edgellm", "trtllm"):
         words = images.build_words(
             ROOT / f"containers/{name}/Dockerfile", base_image, "localhost/never:1", digest=""
         )
@@ -91,6 +91,23 @@ def test_build_on_another_content_than_the_digest_stops(engine: Engine, base_ima
         timeout=120,
     )  # fmt: skip
     assert done.returncode != 0
+
+
+def test_edge_llm_on_a_base_without_tensorrt_stops_before_it_installs(
+    engine: Engine, base_image: str
+):
+    words = images.build_words(
+        ROOT / "containers/edgellm/Dockerfile",
+        base_image,
+        "localhost/never:1",
+        images.digest_of(base_image),
+    )
+    done = subprocess.run(
+        ["podman", *global_options(), *words], capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "No module named 'tensorrt'" in done.stdout + done.stderr
 
 
 def test_tool_inside_the_runtimes_image_starts_its_server_in_the_process(trtllm_image: str):
@@ -114,7 +131,7 @@ def test_tool_inside_the_runtimes_image_starts_its_server_in_the_process(trtllm_
     assert "18 passed" in summaries["smoke"]
 
 
-@pytest.mark.parametrize("name", ["cpu", "trtllm"])
+@pytest.mark.parametrize("name", ["cpu", "edgellm", "trtllm"])
 def test_dockerfile_pins_by_digest_and_ends_without_root(name: str):
     text = (ROOT / f"containers/{name}/Dockerfile").read_text()
     starts = re.findall(r"^FROM (\S+)", text, re.MULTILINE)

@@ -5,6 +5,7 @@ layers still computes finite numbers; the answers are noise, and the same noise 
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ TEMPLATE = (
     "{%- for message in messages -%}<|im_start|>{{ message.role }}\n{{ message.content }}"
     "<|im_end|>\n{% endfor -%}{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
 )
+_WIDTHS = {"F32": 4, "F16": 2, "BF16": 2}
+_PIECE = 1 << 24
 _KINDS = {"M": "linear_attention", "-": "mlp", "*": "full_attention"}
 
 
@@ -91,20 +94,47 @@ class RandomCheckpoint:
         return folder
 
     def _write_weights(self, folder: Path) -> None:
-        tensors = self.tensors()
-        names = sorted(tensors)
+        """Tensor by tensor, so that a network of billions of weights is never held whole."""
+        shapes = dict(_tensor_shapes(self.dimensions, is_tied=self.is_tied))
+        names = sorted(shapes)
         parts = [names[index :: self.shards] for index in range(self.shards)]
+        files = [
+            f"model-{number:05d}-of-{self.shards:05d}.safetensors"
+            for number in range(1, self.shards + 1)
+        ]
         if self.shards == 1:
-            write_safetensors(folder / "model.safetensors", tensors, self.stored)
-            return
-        weight_map = {}
-        for index, part in enumerate(parts, 1):
-            file = f"model-{index:05d}-of-{self.shards:05d}.safetensors"
-            write_safetensors(folder / file, {name: tensors[name] for name in part}, self.stored)
-            weight_map |= dict.fromkeys(part, file)
-        size = sum(tensor.size for tensor in tensors.values()) * (4 if self.stored == "F32" else 2)
-        index_file = {"metadata": {"total_size": size}, "weight_map": weight_map}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index_file, indent=1))
+            parts, files = [list(shapes)], ["model.safetensors"]
+        at: dict[str, tuple[Path, int]] = {}
+        for file, part in zip(files, parts, strict=True):
+            at |= _begin_safetensors(folder / file, {it: shapes[it] for it in part}, self.stored)
+        random = np.random.default_rng(self.seed)
+        for name, shape in shapes.items():
+            path, offset = at[name]
+            with path.open("r+b") as opened:
+                opened.seek(offset)
+                values = _values(random, name, shape).ravel()
+                for start in range(0, values.size, _PIECE):
+                    opened.write(encode(values[start : start + _PIECE], self.stored))
+        if self.shards > 1:
+            size = sum(math.prod(shape) for shape in shapes.values()) * _WIDTHS[self.stored]
+            weight_map = {it: file for file, part in zip(files, parts, strict=True) for it in part}
+            index_file = {"metadata": {"total_size": size}, "weight_map": weight_map}
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index_file, indent=1))
+
+
+def _begin_safetensors(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], stored: StoredType
+) -> dict[str, tuple[Path, int]]:
+    """Write the header; the file and the place in it where each tensor's bytes are to be."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + math.prod(shape) * _WIDTHS[stored]
+        header[name] = {"dtype": stored, "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    return {name: (path, 8 + len(text) + header[name]["data_offsets"][0]) for name in shapes}
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], stored: StoredType) -> None:
@@ -127,7 +157,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], stored: Sto
 def encode(tensor: np.ndarray, stored: StoredType) -> bytes:
     """Numbers as the file holds them; bfloat16 is rounded to nearest even."""
     if stored == "BF16":
-        bits = tensor.astype("<f4").view("<u4").astype(np.uint64)
+        bits = tensor.astype("<f4").view("<u4")
         return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
     return tensor.astype({"F32": "<f4", "F16": "<f2"}[stored]).tobytes()
 

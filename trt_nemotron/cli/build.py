@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import deploy_options
+from trt_nemotron.cli.place_options import refuse_blank
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.bundle.values import Manifest
@@ -29,6 +30,7 @@ DEFAULT_FOLDER = Path("bundles")
     "--image",
     default="",
     metavar="REF",
+    callback=refuse_blank,
     help="Container image that is to serve it, as name@sha256:...  [default: the release's tag]",
 )
 @click.option(
@@ -141,13 +143,14 @@ def _foresee(
     from trt_nemotron.deploy.bundle.values import MODEL_FOLDER
     from trt_nemotron.deploy.bundle.writer import find_built
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
-    from trt_nemotron.deploy.runtimes.staged import is_to_be_finished
+    from trt_nemotron.deploy.runtimes.staged import check_installable, is_to_be_finished
 
     runtime = get_runtime(plan.runtime)
     is_built = find_built(folder, plan, checkpoint, image=image) is not None
     goes_on = is_built and is_to_be_finished(runtime, folder / MODEL_FOLDER, plan)
     needed = runtime.built_bytes(plan, checkpoint)
     if goes_on or not is_built:
+        check_installable(runtime, plan)
         check_destination(folder, needed, force=force or goes_on)
     action = "finish" if goes_on else "keep" if is_built else "build"
     if as_json:

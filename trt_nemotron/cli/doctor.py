@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import json_option, print_json
 from trt_nemotron.cli.deploy_options import complete_runtime, complete_target
+from trt_nemotron.cli.place_options import refuse_blank
 from trt_nemotron.errors import CheckFailed, InvalidInput
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
 @click.option(
     "--engine", type=click.Choice(["docker", "podman"]), help="[default: whichever answers]"
 )
-@click.option("--image", metavar="NAME", help="Container image.  [default: the release's]")
+@click.option(
+    "--image",
+    metavar="NAME",
+    callback=refuse_blank,
+    help="Container image.  [default: the release's]",
+)
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.place_options import refuse_blank
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.serving.container.engine import Engine
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 @click.option("--target", required=True, help="Device: see `trt-nemotron targets`.")
 @click.option("--runtime", help="Runtime.  [default: the target's]")
 @click.option("--release", metavar="VERSION", help="Its release.  [default: the target's]")
-@click.option("--image", default="", metavar="REF", help="Another image than the release's.")
+@click.option(
+    "--image",
+    default="",
+    metavar="REF",
+    callback=refuse_blank,
+    help="Another image than the release's.",
+)
 @click.option(
     "--engine",
     type=click.Choice(["auto", "docker", "podman"]),

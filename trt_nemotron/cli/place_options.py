@@ -8,6 +8,14 @@ import click
 
 ResultT = TypeVar("ResultT")
 
+
+def refuse_blank(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A name that is nothing but spaces is a slip of the shell, and no name of an image."""
+    if value and not value.strip():
+        raise click.BadParameter("it is blank: name an image, or leave it out.", ctx, param)
+    return value
+
+
 _OPTIONS = (
     click.option(
         "--engine",
@@ -17,7 +25,11 @@ _OPTIONS = (
         help="What runs the server: a process where its program is installed, else a container.",
     ),
     click.option(
-        "--image", default="", metavar="REF", help="Container image.  [default: the release's]"
+        "--image",
+        default="",
+        metavar="REF",
+        callback=refuse_blank,
+        help="Container image.  [default: the release's]",
     ),
     click.option(
         "--pull",

@@ -74,6 +74,7 @@ def command(
     from trt_nemotron.deploy.bundle.reader import read_bundle, verify_bundle
     from trt_nemotron.deploy.observed import record_server
     from trt_nemotron.deploy.runtimes.catalogue import get_runtime
+    from trt_nemotron.deploy.serving.container.secrets import check_secrets
     from trt_nemotron.deploy.serving.placing import choose_place
     from trt_nemotron.deploy.serving.server import choose_launch, start_server
 
@@ -81,6 +82,7 @@ def command(
     runtime = get_runtime(manifest.runtime)
     place = choose_place(runtime, plan, manifest, wanted_place, port=port)
     if dry_run:
+        check_secrets(place.secret_names)
         launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
         _show_launch(_dry_start(launch, place, manifest, url), wanted_place.pull, as_json)
         return

@@ -45,6 +45,13 @@ def detect_machine() -> Machine:
     )
 
 
+def memory_available_bytes() -> int:
+    """Memory that can be used now without swapping; it changes, so no plan depends on it."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def _read_limit(path: Path) -> int | None:
     try:
         text = path.read_text().strip()

@@ -1,5 +1,6 @@
 """Where a bundle is made: what an interrupted one left, the next one removes."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,11 @@ from types import FrameType
 from typing import Any
 
 from trt_nemotron.deploy.bundle import destination
-from trt_nemotron.deploy.bundle.destination import building_folder, remove_leftovers
+from trt_nemotron.deploy.bundle.destination import (
+    building_folder,
+    remove_leftovers,
+    remove_tree,
+)
 
 
 @contextmanager
@@ -51,3 +56,24 @@ def test_whenever_ctrl_c_comes_the_next_removes_what_it_left(tmp_path: Path):
         assert not list(tmp_path.iterdir()), f"line {count}"
         count += 1
     assert count > 5
+
+
+def test_folders_nested_beyond_the_recursion_limit_are_removed(tmp_path: Path):
+    """Deeper than a path may be long, too: made and removed level by level."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    (deep / "link").symlink_to(outside)
+    handle = os.open(deep, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=handle)
+        below = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=handle))
+    os.close(handle)
+    remove_tree(deep)
+    assert not deep.exists()
+    assert (outside / "kept").exists()

@@ -166,6 +166,12 @@ def test_of_several_tools_one_gets_the_name(tool: Any):
     assert len(tool.traces.servers()) == len(tool.traces.guards()) == 1
 
 
+def test_dry_run_refuses_a_secret_that_is_not_set_as_the_start_does(tool: Any):
+    code, out, err = tool("serve", str(tool.bundle), "--dry-run", "--secret", "NO_SUCH_SECRET")
+    assert (code, out) == (2, "")
+    assert "NO_SUCH_SECRET" in err
+
+
 def test_dry_run_starts_nothing_and_shows_what_it_would(tool: Any):
     code, out, err = tool("serve", str(tool.bundle), "--dry-run", "--port", "8123")
     assert (code, out) == (0, "")

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -112,7 +112,33 @@ def building_folder(out: Path) -> Iterator[Path]:
 def _remove(outer: Path) -> None:
     """All of it, and its lock last: what a second Ctrl-C leaves is known to be nobody's."""
     for path in (outer / "bundle", outer / "previous", outer):
+        remove_tree(path)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, as far as that is permitted, however deep it is nested.
+
+    Before Python 3.13 `shutil.rmtree` calls itself for every level, and ends at about 1,000.
+    """
+    try:
         shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:
+        _flatten(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _flatten(root: Path) -> None:
+    """Bring every folder below `root` directly under it, where paths are short again."""
+    moved = 0
+    waiting = [entry.path for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in list(entries):
+                if entry.is_dir(follow_symlinks=False):
+                    moved += 1
+                    target = root / f".{moved}.{secrets.token_hex(4)}"
+                    Path(entry.path).rename(target)
+                    waiting.append(str(target))
 
 
 def remove_leftovers(out: Path) -> None:

@@ -131,10 +131,3 @@ def _choose_current(asked: Sequence[int], found: tuple[int, ...]) -> tuple[int, 
             next_step="Leave --sm away, or run this on the machine with that GPU.",
         )
     return (found[0],)
-
-
-def memory_available_bytes() -> int:
-    """Memory that can be used now without swapping."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)

@@ -14,12 +14,7 @@ from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
 from trt_nemotron.deploy.checkpoint.known_model import known_checkpoint
 from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.compile.compilers import (
-    CompilerName,
-    choose_sms,
-    memory_available_bytes,
-    module_of,
-)
+from trt_nemotron.deploy.compile.compilers import CompilerName, choose_sms, module_of
 from trt_nemotron.deploy.compile.computed import read_epsilon
 from trt_nemotron.deploy.compile.elements import Precision
 from trt_nemotron.deploy.compile.engines import Compile, Compiler, compile_engines, make_profiles
@@ -27,6 +22,7 @@ from trt_nemotron.deploy.compile.graph import ensure_graph
 from trt_nemotron.deploy.compile.spec import GraphSpec, check_spec, weight_slots
 from trt_nemotron.deploy.compile.values import LABEL, CompileReport, Profile
 from trt_nemotron.deploy.compile.weights import RandomWeights, WeightSource, open_weights
+from trt_nemotron.deploy.machine import memory_available_bytes
 from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.document import Value, write_document
 from trt_nemotron.errors import CheckpointUnusable, EnvironmentUnfit, InvalidInput

@@ -17,6 +17,24 @@ class Staged(Protocol):
         """Whether it can be done on this machine."""
 
 
+@runtime_checkable
+class Installing(Protocol):
+    """A runtime whose build installs a release of its own first."""
+
+    def check_installable(self, plan: Plan) -> None:
+        """Refuse a release that cannot be; nothing is installed in order to look.
+
+        Raises:
+            InvalidInput: this version knows no lock of it, and no interpreter is named.
+        """
+
+
+def check_installable(runtime: object, plan: Plan) -> None:
+    """Refuse what the build of such a runtime would refuse before it writes anything."""
+    if isinstance(runtime, Installing):
+        runtime.check_installable(plan)
+
+
 def is_to_be_finished(runtime: object, model_folder: Path, plan: Plan) -> bool:
     """Whether something is left to be done with a bundle, and can be done here."""
     if not isinstance(runtime, Staged):

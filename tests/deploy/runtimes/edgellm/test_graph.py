@@ -8,8 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from trt_nemotron.deploy.checkpoint.values import Checkpoint, TensorGroup
-from trt_nemotron.deploy.runtimes.edgellm.graph import judge_graph, judge_numbers, linear_layers
-from trt_nemotron.deploy.runtimes.edgellm.values import Difference, GraphReport
+from trt_nemotron.deploy.runtimes.edgellm.graph import (
+    judge_graph,
+    judge_numbers,
+    judge_weights,
+    linear_layers,
+)
+from trt_nemotron.deploy.runtimes.edgellm.values import Difference, GraphReport, WeightReport
 from trt_nemotron.document import convert
 from trt_nemotron.errors import CheckFailed
 
@@ -118,3 +123,12 @@ def test_measured_differences_pass():
 def test_other_numbers_are_refused(changed: dict[str, Any]):
     with pytest.raises(CheckFailed, match="other logits than Transformers"):
         judge_numbers((difference(), difference(**changed)))
+
+
+def test_graph_with_other_numbers_than_its_checkpoint_is_refused():
+    judge_weights(WeightReport(compared=71, other=(), missing=()))
+    with pytest.raises(CheckFailed, match="has other numbers in 1 of the checkpoint's tensors"):
+        judge_weights(WeightReport(compared=71, other=("a.weight",), missing=()))
+    with pytest.raises(CheckFailed, match="lacks 2 of the checkpoint's tensors") as caught:
+        judge_weights(WeightReport(compared=71, other=(), missing=("b.weight", "c.weight")))
+    assert "b.weight, c.weight" in caught.value.evidence

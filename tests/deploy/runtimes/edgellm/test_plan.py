@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from trt_nemotron.deploy.checkpoint.known_model import known_checkpoint
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.edgellm.sizes import EngineSizes, Given, ledger
-from trt_nemotron.deploy.runtimes.edgellm.standing import quantize_command
 from trt_nemotron.document import to_json
 from trt_nemotron.errors import InvalidInput, PlanRefused
 from trt_nemotron.facts.catalogue import load_release, load_target
@@ -100,7 +99,7 @@ def test_int4_is_refused_with_the_dimension(planned: Any):
 def test_quantized_engine_needs_a_quantized_checkpoint(planned: Any, precision: str):
     with pytest.raises(PlanRefused, match=f"built from a checkpoint in {precision}") as caught:
         planned(real(), precision=precision)
-    assert f"--quantization {precision}" in caught.value.next_step
+    assert f"quantize --checkpoint DIR --precision {precision}" in caught.value.next_step
 
 
 def test_fp8_checkpoint_gives_an_fp8_engine_with_fp8_cache(planned: Any):
@@ -109,14 +108,6 @@ def test_fp8_checkpoint_gives_an_fp8_engine_with_fp8_cache(planned: Any):
     assert plan.precision == "fp8"
     each = 8192 if checkpoint.kv_cache == "fp8" else 16384
     assert plan.ledger.line("kv_cache").size_bytes == 4 * 64 * 128 * each
-
-
-def test_quantize_command_knows_only_flags_of_the_program(release: RuntimeRelease):
-    known = {flag.name for flag in release.program("tensorrt-edgellm-quantize").flags}
-    words = quantize_command("fp8", "A", "B", dataset="cnn_dailymail", samples=64)
-    assert words[:2] == ("tensorrt-edgellm-quantize", "llm")
-    said = {word for word in words if word.startswith("--")}
-    assert said - {"--model_dir"} <= known | {"--output_dir"}
 
 
 def test_what_does_not_fit_names_what_does(planned: Any):

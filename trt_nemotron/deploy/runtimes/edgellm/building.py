@@ -21,6 +21,7 @@ from trt_nemotron.deploy.runtimes.edgellm.environment import (
 from trt_nemotron.deploy.runtimes.edgellm.exporting import Export, export_checked
 from trt_nemotron.deploy.runtimes.edgellm.graph import FP32_TOLERANCE
 from trt_nemotron.deploy.runtimes.edgellm.predicted import predict_config
+from trt_nemotron.deploy.runtimes.edgellm.quantized import calibration_of
 from trt_nemotron.deploy.runtimes.edgellm.sizes import EngineSizes
 from trt_nemotron.deploy.runtimes.edgellm.staging import stage_checkpoint
 from trt_nemotron.deploy.runtimes.edgellm.values import (
@@ -30,6 +31,7 @@ from trt_nemotron.deploy.runtimes.edgellm.values import (
     GRAPH_NAME,
     STATE_NAME,
     BuildState,
+    Calibration,
     CheckedGraph,
     ExportRecord,
 )
@@ -79,7 +81,7 @@ def build(
         root=root or cache_root(),
     )
     _tell(record, progress)
-    write_document(model_folder / GRAPH_NAME, _kept(record, there))
+    write_document(model_folder / GRAPH_NAME, _kept(record, there, calibration_of(checkpoint)))
     expected = predict_config(staged, engine_sizes(plan), there, progress)
     _write_json(model_folder / EXPECTED_NAME, expected)
     state = _device_step(plan, model_folder, expected, tools or device_tools(there), progress)
@@ -132,13 +134,17 @@ def _tell(record: ExportRecord, progress: Progress) -> None:
         )
 
 
-def _kept(record: ExportRecord, environment: Environment) -> CheckedGraph:
+def _kept(
+    record: ExportRecord, environment: Environment, calibration: Calibration | None
+) -> CheckedGraph:
     return CheckedGraph(
         release=record.release,
         environment=dict(environment.versions),
         report=record.report,
         tolerance=FP32_TOLERANCE if record.differences else 0.0,
         tokens=record.differences[0].tokens if record.differences else 0,
+        tensors=record.weights.compared,
+        calibration=calibration,
     )
 
 

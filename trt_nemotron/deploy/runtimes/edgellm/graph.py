@@ -7,7 +7,12 @@ code 0 on graphs that are not what was asked for, so nothing else is believed.
 from collections.abc import Iterator
 
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.runtimes.edgellm.values import Difference, GraphReport, Tensor
+from trt_nemotron.deploy.runtimes.edgellm.values import (
+    Difference,
+    GraphReport,
+    Tensor,
+    WeightReport,
+)
 from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.errors import CheckFailed
 
@@ -58,6 +63,22 @@ def judge_graph(report: GraphReport, checkpoint: Checkpoint, precision: str) -> 
         _judge_tensors(kind, found, wanted)
     _judge_precision(report, checkpoint, precision)
     _judge_size(report, checkpoint, precision)
+
+
+def judge_weights(report: WeightReport) -> None:
+    """Refuse a graph that does not hold the checkpoint's own numbers.
+
+    What the exporter does not find under the name it looks for, it leaves as memory happens to be.
+
+    Raises:
+        CheckFailed: naming the first tensors.
+    """
+    for what, names in (("has other numbers in", report.other), ("lacks", report.missing)):
+        if names:
+            raise _wrong(
+                f"it {what} {len(names)} of the checkpoint's tensors",
+                f"{', '.join(names[:3])}; {report.compared} tensors were compared",
+            )
 
 
 def judge_numbers(differences: tuple[Difference, ...]) -> None:

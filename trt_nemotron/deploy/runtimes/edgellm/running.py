@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trt_nemotron import command
@@ -26,6 +26,7 @@ def run_inside(
     progress: Progress,
     expected_bytes: int,
     timeout_s: float,
+    variables: Mapping[str, str] | None = None,
 ) -> int:
     """Run `MODULE:FUNCTION` there and wait for it; it ends when we do.
 
@@ -37,6 +38,7 @@ def run_inside(
         progress: shown its memory.
         expected_bytes: of memory, to show how much of it is taken.
         timeout_s: seconds it may take.
+        variables: of its environment, beside ours.
 
     Returns:
         The most memory it was seen to hold, in bytes.
@@ -45,7 +47,9 @@ def run_inside(
         CommandFailed: it failed, was killed or took too long; with the end of its log.
     """
     argv = [str(python), str(WATCHED), function, *arguments]
-    environment = command.scrubbed_environment({"HF_HUB_OFFLINE": "1", "PYTHONNOUSERSITE": "1"})
+    environment = command.scrubbed_environment(
+        {"HF_HUB_OFFLINE": "1", "PYTHONNOUSERSITE": "1", **(variables or {})}
+    )
     running = command.start(argv, log_path=log, env=environment)
     peak, said, deadline = 0, b"", time.monotonic() + timeout_s
     try:

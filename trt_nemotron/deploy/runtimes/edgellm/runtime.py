@@ -75,6 +75,15 @@ class EdgeLlm:
             return detect_target().target == plan.target
         return bool(standing(device_tools(ensure_environment(plan.release))).payload)
 
+    def check_installable(self, plan: Plan) -> None:
+        """See `deploy.runtimes.staged.Installing`."""
+        import os
+
+        from trt_nemotron.deploy.runtimes.edgellm.environment import PYTHON_VARIABLE, lock_path
+
+        if not os.environ.get(PYTHON_VARIABLE):
+            lock_path(plan.release)
+
     def image(self, plan: Plan) -> str:
         """None is published."""
         from trt_nemotron.facts.catalogue import load_release

@@ -7,11 +7,11 @@ whatever the checkpoint says, and the convolution's keeps as many inputs as the 
 
 from dataclasses import dataclass
 
+from trt_nemotron.deploy.accelerator import accelerator_of, seen_memory_bytes
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.memory import reserve_line
 from trt_nemotron.deploy.plan import Ledger, LedgerLine
 from trt_nemotron.deploy.shape import NemotronHShape
-from trt_nemotron.errors import PlanRefused
 from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import Gpu, Target
 
@@ -62,12 +62,7 @@ class Given:
         Raises:
             PlanRefused: the target has none.
         """
-        if self.target.gpu is None:
-            raise PlanRefused(
-                f"Edge-LLM needs an accelerator, which target '{self.target.name}' has not",
-                next_step="Choose another target: trt-nemotron targets",
-            )
-        return self.target.gpu
+        return accelerator_of(self.target, "Edge-LLM")
 
     @property
     def shape(self) -> NemotronHShape:
@@ -77,8 +72,7 @@ class Given:
     @property
     def memory_bytes(self) -> int:
         """What software sees of the board's memory."""
-        figure = self.target.memory_usable_bytes or self.target.memory_total_bytes
-        return int(figure.value) if figure else 0
+        return seen_memory_bytes(self.target)
 
     @property
     def weight_bytes(self) -> int:

@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 
 from trt_nemotron.deploy.bundle.placing import place_file, source_folder
+from trt_nemotron.deploy.checkpoint.quantization import QUANTIZATION_NAME
+from trt_nemotron.deploy.checkpoint.safetensors_header import read_safetensors_header
+from trt_nemotron.deploy.checkpoint.safetensors_index import INDEX_NAME
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.edgellm.running import run_inside
 from trt_nemotron.deploy.shape import NemotronHShape
@@ -17,7 +20,11 @@ from trt_nemotron.errors import CheckpointUnusable
 from trt_nemotron.progress import Progress
 
 CONFIG_NAME = "config.json"
+NAMING_FILES = frozenset({INDEX_NAME, QUANTIZATION_NAME})
+"""Files that name tensors or modules."""
+
 _WEIGHTS = ".safetensors"
+_FOREIGN, _HUB = "model.", "backbone."
 _NATIVE_KEYS = ("layers_block_type", "layer_types", "mtp_layers_block_type", "dtype")
 _NO_LIMIT = 1e9
 _TIMEOUT_S = 3600.0
@@ -43,9 +50,12 @@ def stage_checkpoint(
         path, target = source / file.name, folder / file.name
         if file.name == CONFIG_NAME:
             write_atomically(target, _config(path, checkpoint))
-            target.chmod(0o644)
+        elif file.name in NAMING_FILES and has_foreign_names(checkpoint):
+            write_atomically(target, with_hub_names(path.read_bytes()))
         elif file.name.endswith(_WEIGHTS) and has_float32(checkpoint):
             _store_half(path, target, python, progress)
+        elif file.name.endswith(_WEIGHTS) and has_foreign_names(checkpoint):
+            store_with_hub_names(path, target)
         else:
             place_file(path, target)
 
@@ -68,6 +78,46 @@ def hub_config(config: dict[str, Any], shape: NemotronHShape, stored: str) -> di
     }
 
 
+def has_foreign_names(checkpoint: Checkpoint) -> bool:
+    """Whether its tensors are called `model.layers...`, as ModelOpt writes a quantized checkpoint.
+
+    The exporter looks for `backbone.layers...` alone. What it does not find it leaves as memory
+    happens to be, and ends with exit code 0.
+    """
+    return any(
+        tensor.name.startswith(_FOREIGN)
+        for file in checkpoint.files
+        if file.name.endswith(_WEIGHTS)
+        for tensor in read_safetensors_header(source_folder(checkpoint) / file.name)
+    )
+
+
+def with_hub_names(text: bytes) -> bytes:
+    """A JSON document with every key and value that names a part of `model.` naming `backbone.`."""
+    tree = _renamed(json.loads(text))
+    return msgspec.json.format(msgspec.json.encode(tree), indent=1) + b"\n"
+
+
+def store_with_hub_names(source: Path, target: Path) -> None:
+    """Copy a safetensors file with the hub's names in its header; its data are not touched."""
+    with source.open("rb") as read, target.open("xb") as written:
+        length = int.from_bytes(read.read(8), "little")
+        header = json.dumps(_renamed(json.loads(read.read(length)))).encode()
+        header += b" " * (-len(header) % 8)
+        written.write(len(header).to_bytes(8, "little") + header)
+        shutil.copyfileobj(read, written, 1 << 24)
+
+
+def _renamed(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {_renamed(name): _renamed(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_renamed(it) for it in tree]
+    if isinstance(tree, str) and tree.startswith(_FOREIGN):
+        return _HUB + tree.removeprefix(_FOREIGN)
+    return tree
+
+
 def _config(path: Path, checkpoint: Checkpoint) -> bytes:
     config = json.loads(path.read_bytes())
     if not isinstance(config, dict):
@@ -77,7 +127,7 @@ def _config(path: Path, checkpoint: Checkpoint) -> bytes:
         return path.read_bytes()
     said = config.get("torch_dtype", config.get("dtype", "bfloat16"))
     stored = "float16" if has_float32(checkpoint) else str(said)
-    tree = hub_config(config, checkpoint.shape, stored)
+    tree = _renamed(hub_config(config, checkpoint.shape, stored))
     return msgspec.json.format(msgspec.json.encode(tree), indent=1) + b"\n"
 
 

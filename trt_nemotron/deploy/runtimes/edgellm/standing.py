@@ -99,31 +99,15 @@ def _refuse_precision(at: Given, wishes: Wishes) -> None:
             evidence=f"{at.checkpoint.name} is stored as {at.checkpoint.quantization}, with "
             f"{quantized_layers(at.checkpoint)} quantized layers; the exporter ignores "
             "--quantization for this architecture",
-            next_step=f"Give the {wanted.upper()} checkpoint, or quantize this one on a GPU: "
-            f"{' '.join(quantize_command(wanted, 'CHECKPOINT', 'OUT'))}",
+            next_step=f"Give the {wanted.upper()} checkpoint, or quantize this one (a large one "
+            f"takes a GPU): trt-nemotron quantize --checkpoint DIR --precision {wanted} "
+            "--calibration FILE --out DIR",
         )
     raise PlanRefused(
         f"Edge-LLM has no precision {wanted}",
         evidence=f"{at.checkpoint.name} gives an engine in {at.precision}",
         next_step="Leave --precision out, or give the checkpoint of that form.",
     )
-
-
-def quantize_command(
-    precision: str, checkpoint: str, out: str, *, dataset: str = "cnn_dailymail", samples: int = 512
-) -> tuple[str, ...]:
-    """The program that quantizes a checkpoint, and its arguments; it needs a GPU and ModelOpt.
-
-    Args:
-        precision: `fp8` or `nvfp4`.
-        checkpoint: the 16-bit one.
-        out: where the quantized one is to be written.
-        dataset: calibration data, by the name that the program knows.
-        samples: of the calibration data.
-    """
-    where = ("--model_dir", checkpoint, "--output_dir", out)
-    data = ("--text_dataset", dataset, "--num_samples", str(samples))
-    return ("tensorrt-edgellm-quantize", "llm", *where, "--quantization", precision, *data)
 
 
 def _of_release(at: Given, wishes: Wishes) -> tuple[str, ...]:

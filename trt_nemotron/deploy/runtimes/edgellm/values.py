@@ -9,6 +9,7 @@ ENGINE_FOLDER = "engine"
 GRAPH_NAME = "graph.json"
 EXPECTED_NAME = "expected-config.json"
 STATE_NAME = "state.json"
+QUANTIZATION_RECORD = "quantization.json"
 
 StepState = Literal["device step pending", "built"]
 
@@ -45,6 +46,20 @@ class GraphReport(Value, frozen=True, kw_only=True):
     embedding_bytes: int
 
 
+class WeightReport(Value, frozen=True, kw_only=True):
+    """Whether a graph holds the numbers of its checkpoint, as `inside/compare_weights.py` reads it.
+
+    Attributes:
+        compared: tensors that were compared, every number of each.
+        other: names of those that have other numbers in the graph.
+        missing: names of those that the graph does not hold.
+    """
+
+    compared: int
+    other: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
 class Difference(Value, frozen=True, kw_only=True):
     """How far the graph's logits lie from those of Transformers, in one way of executing it.
 
@@ -63,6 +78,49 @@ class Difference(Value, frozen=True, kw_only=True):
     is_finite: bool
 
 
+class Calibration(Value, frozen=True, kw_only=True):
+    """The data that a checkpoint was quantized with.
+
+    Attributes:
+        name: of the file.
+        sha256: of its content.
+        samples: documents of it that were read.
+        max_tokens: of a document; what is longer is cut.
+    """
+
+    name: str
+    sha256: str
+    samples: int
+    max_tokens: int
+
+
+class Quantization(Document, frozen=True, kw_only=True):
+    """How a checkpoint was quantized; lies in its folder as `quantization.json`.
+
+    Attributes:
+        precision: `fp8` or `nvfp4`.
+        source: name of the checkpoint that it was made of.
+        source_sha256: of all its files.
+        program: what quantized it.
+        packages: versions of what decides the numbers.
+        device: that calibrated: `cuda` or `cpu`.
+        layers: linear layers that are quantized.
+        files: name to SHA-256 of every file beside this one.
+    """
+
+    SCHEMA: ClassVar[str] = "trt-nemotron/quantization/1"
+
+    precision: Literal["fp8", "nvfp4"]
+    source: str
+    source_sha256: str
+    program: str
+    packages: dict[str, str]
+    device: Literal["cuda", "cpu"]
+    calibration: Calibration
+    layers: int
+    files: dict[str, str]
+
+
 class ExportRecord(Document, frozen=True, kw_only=True):
     """An export that was checked; kept with the graph in the cache.
 
@@ -76,6 +134,7 @@ class ExportRecord(Document, frozen=True, kw_only=True):
 
     release: str
     report: GraphReport
+    weights: WeightReport
     differences: tuple[Difference, ...]
     files: dict[str, int]
     peak_bytes: int
@@ -87,8 +146,10 @@ class CheckedGraph(Document, frozen=True, kw_only=True):
 
     Attributes:
         environment: versions of the packages that exported and checked it.
+        tensors: of the checkpoint, whose numbers the graph holds one by one.
         tolerance: the largest difference of a logit that was allowed in FP32.
-        tokens: on which the graph was compared with Transformers.
+        tokens: on which the graph was compared with Transformers; 0 for none.
+        calibration: of a checkpoint that this tool had quantized.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/edgellm-graph/1"
@@ -98,6 +159,8 @@ class CheckedGraph(Document, frozen=True, kw_only=True):
     report: GraphReport
     tolerance: float
     tokens: int
+    tensors: int = 0
+    calibration: Calibration | None = None
 
 
 class BuildState(Document, frozen=True, kw_only=True):

@@ -12,9 +12,10 @@ import numpy as np
 
 from trt_nemotron.deploy.bundle.placing import source_folder
 from trt_nemotron.deploy.checkpoint.architecture import gguf_tensors, hub_tensors
+from trt_nemotron.deploy.checkpoint.config_numbers import norm_epsilon
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.llamacpp.converted_tensor import ConvertedTensor
-from trt_nemotron.deploy.runtimes.llamacpp.representable import check_representable, norm_epsilon
+from trt_nemotron.deploy.runtimes.llamacpp.representable import check_representable
 from trt_nemotron.deploy.runtimes.llamacpp.source_files import read_source_files
 from trt_nemotron.deploy.runtimes.llamacpp.storage import Precision, storage_type
 from trt_nemotron.deploy.runtimes.llamacpp.tensor_names import conversions

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from trt_nemotron.deploy.accelerator import accelerator_of, seen_memory_bytes
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.trtllm.measured import Measured
 from trt_nemotron.deploy.shape import NemotronHShape, round_up
@@ -42,12 +43,7 @@ class Situation:
         Raises:
             PlanRefused: the target has none.
         """
-        if self.target.gpu is None:
-            raise PlanRefused(
-                f"TensorRT-LLM needs an accelerator, which target '{self.target.name}' has not",
-                next_step="Choose another target: trt-nemotron targets",
-            )
-        return self.target.gpu
+        return accelerator_of(self.target, "TensorRT-LLM")
 
     @property
     def hybrids(self) -> HybridRules:
@@ -71,8 +67,7 @@ class Situation:
     @property
     def memory_bytes(self) -> int:
         """What software sees of the board's memory."""
-        figure = self.target.seen_memory
-        return int(figure.value) if figure else 0
+        return seen_memory_bytes(self.target)
 
     @property
     def activation_bytes(self) -> int:

@@ -143,6 +143,15 @@ def map_weight(folder: Path, tensor: Any) -> Array:
     ).reshape(tuple(tensor.dims))
 
 
+def read_raw(folder: Path, tensor: Any) -> Array:
+    """The bytes of an initializer, mapped from its file where it is not in the graph itself."""
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return np.frombuffer(tensor.raw_data, np.uint8)
+    at = {entry.key: entry.value for entry in tensor.external_data}
+    size = (int(at["length"]),)
+    return np.memmap(folder / at["location"], np.uint8, "r", int(at.get("offset", 0)), size)
+
+
 def _take_weights(folder: Path, graph: Any) -> dict[str, Array]:
     weights = {tensor.name: map_weight(folder, tensor) for tensor in graph.initializer}
     del graph.initializer[:]
