@@ -1,17 +1,19 @@
 """How truthful our measuring client is and what it costs, by clock, against a server's own log.
 
     python benchmarks/client_accuracy.py [--streams 1,32,128,256] [--rounds 5] [--busy]
+        [--clients packet,kernel,user,requests]
 
-A truth server (`truth_server.py`, a process of its own on a core of its own) sends 256 tokens 5 ms
-apart after 50 ms and logs when it sent each. Every way of measuring takes its turn in every round,
-in a fresh process that is held to one core: ours with each of its clocks, and for comparison one
-thread a stream with `requests`, as many measuring scripts have it. All streams start together and
-stay in step, which is the worst case for a reader.
+The truth server (`truth/`, a process of its own on a core of its own) sends 256 tokens 5 ms apart
+after 50 ms and logs when it sent each. Every way of measuring takes its turn in every round, in a
+fresh process that is held to one core: ours with each of its clocks, and for comparison one thread
+a stream with `requests`, as many measuring scripts have it. All streams start together and stay in
+step, which is the worst case for a reader.
 
-Shown are medians over the rounds. An error is what the client says minus the server's log, the same
-percentile of both. Processor time is that of the client's process per streamed token: from the
-first request to the last byte, and, apart, for reading the recording afterwards. `says` is how many
-of the rounds the client itself would have called valid. `--busy` runs a busy loop on every core.
+Shown, in Markdown, are medians over the rounds, one table for each way. An error is what the client
+says minus the server's log, the same percentile of both. Processor time is that of the client's
+process per streamed token: from the first request to the last byte, and, apart, for reading the
+recording afterwards. `says valid` is the share of rounds that the client itself would have called
+so. `--busy` runs a busy loop on every core. Nothing is written but what is printed.
 """
 
 import argparse
@@ -27,12 +29,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
-from pathlib import Path
 
-SERVER = Path(__file__).with_name("truth_server.py")
+from truth.running import Answer, compiled, truth_server
+
 TOKENS, TTFT_MS, INTERVAL_MS = 256, 50.0, 5.0
 CLIENTS = ("packet", "kernel", "user", "requests")
-REQUESTS = {1: 6, 8: 24, 32: 160, 64: 256, 128: 384, 256: 768}
+REQUESTS = {1: 6, 8: 24, 32: 160, 64: 256, 128: 384, 256: 768, 384: 768, 512: 1024, 640: 1280}
 FIGURES = {
     "ttft p50 error (ms)": ("ttft", 0.50),
     "ttft p99 error (ms)": ("ttft", 0.99),
@@ -168,23 +170,27 @@ def pick(times: list[float], name: str) -> list[float]:
     return times[:1] if name == "ttft" else times[-1:]
 
 
-def compare(seen: dict, told: dict[str, list[int]]) -> dict[str, float]:
+def compare(seen: dict, told: list[Answer]) -> dict[str, float]:
     """One round's figures."""
-    truth = {n: [(at - asked) / 1e9 for at in sent] for n, (asked, *sent) in told.items()}
-    if truth.keys() != seen["times"].keys():
-        sys.exit(f"{len(truth)} requests were answered, {len(seen['times'])} were recorded")
+    truth = {answer.number: answer.times_s for answer in told}
+    times = {int(number): stamps for number, stamps in seen["times"].items()}
+    if truth.keys() != times.keys():
+        sys.exit(f"{len(truth)} requests were answered, {len(times)} were recorded")
     tokens = sum(map(len, truth.values()))
-    begin = min(asked for asked, *_ in told.values())
-    end = max(sent[-1] for _, *sent in told.values())
+    begin = min(answer.arrived_ns for answer in told)
+    end = max(answer.sent_ns[-1] for answer in told)
     figures = {"tokens/s": tokens / (end - begin) * 1e9}
+    worst = 0.0
     for label, (name, quantile) in FIGURES.items():
         client, server = (
-            percentile([v for times in side.values() for v in pick(times, name)], quantile)
-            for side in (seen["times"], truth)
+            percentile([v for stamps in side.values() for v in pick(stamps, name)], quantile)
+            for side in (times, truth)
         )
         figures[label] = (client - server) * 1e3
+        worst = max(worst, abs(client / server - 1.0) * 100)
         if name == "tpot":
             figures["tpot p50 error (%)"] = (client / server - 1.0) * 100
+    figures["worst of these errors (%)"] = worst
     figures["cpu us/token"] = seen["cpu_s"] * 1e6 / tokens
     figures["cpu us/token, afterwards"] = seen["cpu_after_s"] * 1e6 / tokens
     figures["peak memory (MB)"] = seen["peak_mb"]
@@ -194,24 +200,14 @@ def compare(seen: dict, told: dict[str, list[int]]) -> dict[str, float]:
 
 def one_round(name: str, streams: int) -> dict[str, float]:
     """One client against a fresh server."""
-    work = [str(TOKENS), str(TTFT_MS), str(INTERVAL_MS)]
     cores = sorted(os.sched_getaffinity(0))
-    server = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(SERVER), *work],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    os.sched_setaffinity(server.pid, {cores[-1]})
-    try:
-        url = f"http://127.0.0.1:{int(server.stdout.readline() if server.stdout else b'')}"
-        argv = [sys.executable, __file__, "--client", name, "--url", url]
+    with truth_server(
+        tokens=TOKENS, ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS, core=cores[-1]
+    ) as server:
+        argv = [sys.executable, __file__, "--client", name, "--url", server.url]
         argv += ["--streams", str(streams), "--core", str(cores[0])]
         done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, timeout=300)
-        told, _ = server.communicate(timeout=60)
-    finally:
-        server.kill()
-        server.wait()
-    return compare(json.loads(done.stdout), json.loads(told))
+        return compare(json.loads(done.stdout), server.read_log())
 
 
 @contextmanager
@@ -229,36 +225,43 @@ def busy_cores() -> Iterator[None]:
             loop.wait()
 
 
-def measure(names: list[str], streams: int, rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Let the clients take turns."""
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+def measure(
+    names: list[str], levels: list[int], rounds: int
+) -> dict[tuple[str, int], list[dict[str, float]]]:
+    """Figures of every round by client and streams; the clients take turns."""
+    results: dict[tuple[str, int], list[dict[str, float]]] = {}
     for number in range(rounds):
-        for name in names if number % 2 == 0 else reversed(names):
-            results[name].append(one_round(name, streams))
-            print(f"{streams} streams, round {number + 1}: {name}", file=sys.stderr)
+        for streams in levels:
+            for name in names if number % 2 == 0 else reversed(names):
+                results.setdefault((name, streams), []).append(one_round(name, streams))
+                print(f"round {number + 1}: {name}, {streams} streams", file=sys.stderr)
     return results
 
 
-def show(results: dict[str, list[dict[str, float]]], streams: int, rounds: int) -> None:
-    """The table of one concurrency, in Markdown; the mean for shares, else the median."""
-    print(f"\n{streams} streams, {REQUESTS[streams]} requests, {rounds} rounds\n")
-    print(f"| {'':26} |" + "".join(f" {name:>10} |" for name in results))
-    print(f"|{'-' * 28}|" + f"{'-' * 11}:|" * len(results))
-    for figure in next(iter(results.values()))[0]:
+def show(name: str, columns: dict[int, list[dict[str, float]]]) -> None:
+    """The table of one client, in Markdown; the mean for shares, else the median."""
+    print(f"\n| `{name}` |" + "".join(f" {streams} streams |" for streams in columns))
+    print("|---|" + "---|" * len(columns))
+    for figure in next(iter(columns.values()))[0]:
         average = statistics.fmean if "share" in figure else statistics.median
-        values = [average(r[figure] for r in rows) for rows in results.values()]
+        values = [average(r[figure] for r in rows) for rows in columns.values()]
         digits = 0 if figure == "tokens/s" else 1 if "MB" in figure else 4 if "%" in figure else 3
-        print(f"| {figure:26} |" + "".join(f" {value:10.{digits}f} |" for value in values))
+        print(f"| {figure} |" + "".join(f" {value:,.{digits}f} |" for value in values))
+
+
+def describe_machine() -> str:
+    """What the figures were taken on, and how busy it was."""
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    return f"{os.cpu_count()} cores, Linux {os.uname().release}, load average {load}"
 
 
 def main() -> None:
     """Run, or be one of the clients."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--streams", default="1,32,128,256")
-    parser.add_argument("--clients", default=",".join(CLIENTS))
+    parser.add_argument("--clients", default="packet,kernel")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", action="store_true")
-    parser.add_argument("--json", type=Path, help="keep every round's figures here")
     parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
     parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -269,14 +272,13 @@ def main() -> None:
         be_client(given.client, given.url, levels[0], REQUESTS[levels[0]])
         return
     names = given.clients.split(",")
-    print(f"{TOKENS} tokens a request, {INTERVAL_MS:g} ms apart after {TTFT_MS:g} ms", flush=True)
-    kept = {}
+    print(f"{TOKENS} tokens a request, {INTERVAL_MS:g} ms apart after {TTFT_MS:g} ms; medians of")
+    print(f"{given.rounds} rounds; {describe_machine()} before the first", flush=True)
+    compiled()
     with busy_cores() if given.busy else nullcontext():
-        for streams in levels:
-            kept[streams] = measure(names, streams, given.rounds)
-            show(kept[streams], streams, given.rounds)
-    if given.json:
-        given.json.write_text(json.dumps(kept))
+        results = measure(names, levels, given.rounds)
+    for name in names:
+        show(name, {streams: results[name, streams] for streams in levels})
 
 
 if __name__ == "__main__":

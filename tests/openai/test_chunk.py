@@ -2,10 +2,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_nemotron.openai.chunk import Chunk, ToolFragment, Usage, parse_chunk
+from trt_nemotron.openai.chunk import Chunk, ToolFragment, Usage, parse_any, parse_chunk
 
 
 def chunk_of(delta: dict[str, Any], **fields: Any) -> Chunk:
@@ -160,3 +160,69 @@ def test_no_json_makes_the_parser_raise(tree: object) -> None:
 @given(st.text(max_size=100))
 def test_no_text_makes_the_parser_raise(payload: str) -> None:
     assert parse_chunk(payload).kind
+
+
+commons = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {"delta": st.dictionaries(st.sampled_from(KEYS), trees, max_size=3)},
+                optional={
+                    "finish_reason": st.none() | st.text(max_size=3) | trees,
+                    "index": trees | st.floats(),
+                },
+            )
+            | trees,
+            max_size=2,
+        )
+    },
+    optional={key: st.none() | st.text(max_size=4) | trees for key in ("usage", "error", "object",
+              "model", "detail", "id", "x")},
+)  # fmt: skip
+
+
+PIECES = [
+    '"', "\\", "\\u", "\\ud800", "\x01", "\ud800", "{", "]", ",", "1", "e999", "-", "\t", " ",
+]  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A payload with a piece cut out, doubled or overwritten, as a broken server sends it."""
+    payload = json.dumps(draw(commons), ensure_ascii=draw(st.booleans()))
+    start = draw(st.integers(0, len(payload)))
+    end = draw(st.integers(start, min(len(payload), start + 5)))
+    piece = draw(st.sampled_from(PIECES) | st.text(max_size=3))
+    return payload[:start] + piece + payload[end:]
+
+
+@settings(max_examples=400)
+@given(commons.map(json.dumps) | damaged() | st.text(max_size=60))
+def test_the_short_way_says_what_the_long_one_says(payload: str) -> None:
+    assert parse_chunk(payload) == parse_any(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"choices":[{"delta":{"content":"a"}}],"x":"\\ud800"}',
+        '{"choices":[{"delta":{"content":"a"}}],"x":"\x01"}',
+        '{"choices":[{"delta":{"content":"a"}}],"x":"\\q"}',
+        '{"choices":[{"delta":{"content":"a"}}],"x":1e999}',
+        '{"choices":[{"delta":{"content":"a"}}],"x":-}',
+        '{"choices":[{"delta":{"content":"a"}}],"x":01}',
+        '{"choices":[{"delta":{"content":"a"}}],"choices":[]}',
+        '{"choices":[{"delta":{"content":"a"},"delta":{}}]}',
+        '{"choices":[{"delta":{"content":"a"},"index":1.0}]}',
+        '{"choices":[{"delta":{"content":"a"},"index":false}]}',
+        '{"choices":[{"delta":{"content":"a"}}],"detail":"x","object":"error"}',
+        '{"choices":[{"delta":{"content":"a"}}],"error":""}',
+        '{"choices":[{"delta":{"content":"a"}}, 3]}',
+        '{"choices":[{"delta":{"content":"a"}}]} x',
+        '{"choices":[{"delta":{"content":"a"}}],"x":' + "[" * 2000 + "]" * 2000 + "}",
+        '{"choices":[{"delta":{"content":"a","tool_calls":null}}]}',
+        '{"choices":[{"delta":{"content":"a","tool_calls":[]}}]}',
+    ],
+)
+def test_where_the_two_ways_might_part_they_do_not(payload: str) -> None:
+    assert parse_chunk(payload) == parse_any(payload)

@@ -6,16 +6,17 @@ fragments, `usage` in an event of its own with `choices: []` or beside the finis
 inside the stream. A reader that takes any of these for an answer measures and judges wrongly.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 ChunkKind = Literal["content", "reasoning", "tool_call", "empty", "usage", "done", "error"]
 
 DONE = "[DONE]"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+# Structs, not dataclasses: a measurement makes one for every token, at a fifth of the time.
+class Usage(msgspec.Struct, frozen=True):
     """The server's own token counts; -1 for a figure it did not give."""
 
     prompt_tokens: int = -1
@@ -24,8 +25,7 @@ class Usage:
     cached_tokens: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFragment:
+class ToolFragment(msgspec.Struct, frozen=True):
     """A piece of a tool call; pieces with the same `index` belong together, in order."""
 
     index: int
@@ -34,8 +34,7 @@ class ToolFragment:
     arguments: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """One event.
 
     Attributes:
@@ -75,14 +74,22 @@ class _Malformed(Exception):
     """A payload that is JSON and not a chunk; the message says where."""
 
 
+_ANY = msgspec.json.Decoder(float_hook=float)
+"""A number beyond a double's range is JSON; in a field that nobody reads it is no fault."""
+
+
 def parse_chunk(payload: str) -> Chunk:
     """The chunk that an event's data holds; never raises: what cannot be read is kind `error`."""
+    chunk = _parse_common(payload)
+    return parse_any(payload) if chunk is None else chunk
+
+
+def parse_any(payload: str) -> Chunk:
+    """The same without the short way for the common form: slower, and what it must agree with."""
     if payload.strip() == DONE:
         return Chunk("done")
-    import msgspec
-
     try:
-        tree = msgspec.json.decode(payload)
+        tree = _ANY.decode(payload)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as fault:
         return Chunk("error", error=f"not JSON ({fault}): {payload[:200]}")
     if not isinstance(tree, dict):
@@ -94,6 +101,65 @@ def parse_chunk(payload: str) -> Chunk:
         return _parse_tree(tree)
     except _Malformed as fault:
         return Chunk("error", error=f"{fault}: {payload[:200]}")
+
+
+class _CommonDelta(msgspec.Struct, gc=False):
+    """Text and nothing else that counts; a tool call takes the long way."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    role: str | None = None
+    tool_calls: None = None
+
+
+class _CommonChoice(msgspec.Struct, gc=False):
+    delta: _CommonDelta
+    finish_reason: str | None = None
+    index: Any = 0
+
+
+class _CommonEvent(msgspec.Struct, gc=False):
+    """An event of one token; a usage or an error takes the long way."""
+
+    choices: list[_CommonChoice]
+    model: Any = ""
+    object: Any = ""
+    error: None = None
+    usage: None = None
+
+
+_COMMON = msgspec.json.Decoder(_CommonEvent)
+
+
+def _parse_common(payload: str) -> Chunk | None:
+    """Nearly every event, in a third of the time: without a tree of what nobody asks for.
+
+    What has another form is left to `parse_any`, and so is every escaped character: in a field that
+    is skipped, half a surrogate pair would pass here and not there.
+    """
+    if "\\u" in payload:
+        return None
+    try:
+        event = _COMMON.decode(payload)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    if not event.choices or event.object == "error":
+        return None
+    choice = event.choices[0]
+    delta = choice.delta
+    content = delta.content or ""
+    reasoning = delta.reasoning_content or delta.reasoning or ""
+    index = choice.index
+    return Chunk(
+        _kind(content, reasoning, ()),
+        content=content,
+        reasoning=reasoning,
+        role=delta.role or "",
+        finish_reason=choice.finish_reason or "",
+        index=0 if index == 0 else max(0, _count(index)),
+        model=event.model if isinstance(event.model, str) else "",
+    )
 
 
 def parse_usage(tree: object) -> Usage | None:
@@ -164,7 +230,7 @@ def _kind(content: str, reasoning: str, fragments: tuple[ToolFragment, ...]) -> 
         return "content"
     if reasoning.strip():
         return "reasoning"
-    if any(part.name or part.arguments for part in fragments):
+    if fragments and any(part.name or part.arguments for part in fragments):
         return "tool_call"
     return "empty"
 

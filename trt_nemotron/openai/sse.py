@@ -33,6 +33,9 @@ class EventStream:
         if self._skips_line_feed and data[:1] == b"\n":
             data = data[1:]  # second half of a CRLF whose CR ended the last piece
         self._skips_line_feed = False
+        if self._is_one_event(data):
+            self._is_first_line = False
+            return [data[6:-2].decode("utf-8", "replace")]
         lines = data.splitlines(keepends=True)
         if not lines:
             return []
@@ -55,6 +58,17 @@ class EventStream:
         if self._line_parts:
             _append_data(self._join_line(b""), lines)
         return [_join_data(lines)] if lines else []
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Whether nothing is left over and these bytes are a whole event of one line: mostly so."""
+        return (
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and data.find(b"\n") == len(data) - 2
+            and b"\r" not in data
+            and not self._data
+            and not self._line_parts
+        )
 
     def _take_line(self, ended: bytes, events: list[str]) -> None:
         line = self._join_line(ended).rstrip(b"\r\n")

@@ -11,7 +11,8 @@ monotonic clock.
 
 What the request leaves open may stand in front of the path, as quoted JSON. `from` is the number of
 the first request that a scenario is for, `every` says that it is for one in so many; the others are
-answered well.
+answered well. At request `pause_at` the whole server stands still for `pause_ms`; a prompt of more
+than `most_prompt` tokens is refused.
 
 A scenario is a list of steps; a step is (milliseconds to wait, bytes to send, token or not) or one
 of the words `close`, `reset`, `hang`.
@@ -50,9 +51,14 @@ def finish(reason="length", counted=None):
     return event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], **more})
 
 
+def prompt_tokens(ask):
+    """Seven for the template, one for each word of the whole conversation."""
+    return 7 + sum(len((message["content"] or "").split()) for message in ask["messages"])
+
+
 def usage(ask, made=None):
     made = ask["max_tokens"] if made is None else made
-    prompt = 7 + len(ask["messages"][0]["content"].split())
+    prompt = prompt_tokens(ask)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": made,
@@ -118,6 +124,18 @@ def split_events(ask, text="né\U0001f600 "):
     return steps
 
 
+def split_characters(ask, text="né\U0001f600 "):
+    """Every event in two segments, cut inside a character of four bytes."""
+    steps = []
+    for step in plain(ask, text):
+        if step == "end" or not step[2]:
+            steps.append(step)
+            continue
+        middle = step[1].index("\U0001f600".encode()) + 2
+        steps += [(step[0], step[1][:middle], False), (0.2, step[1][middle:], True)]
+    return steps
+
+
 def commented(ask):
     steps = []
     for step in plain(ask):
@@ -131,6 +149,14 @@ def with_crlf(ask):
     return [s if s == "end" else (s[0], s[1].replace(b"\n", b"\r\n"), s[2]) for s in plain(ask)]
 
 
+def with_both_line_ends(ask):
+    """CRLF and LF by turns."""
+    steps = [s if s == "end" else list(s) for s in plain(ask)]
+    for step in steps[:-1:2]:
+        step[1] = step[1].replace(b"\n", b"\r\n")
+    return [s if s == "end" else tuple(s) for s in steps]
+
+
 def early_blank(ask):
     """White space, empty text and a comment long before anything was computed."""
     steps = plain(ask)
@@ -141,6 +167,14 @@ def early_blank(ask):
 def usage_beside_finish(ask):
     steps = plain(ask)
     return [*steps[:-2], (0, finish(counted=usage(ask)) + DONE, False), "end"]
+
+
+def usage_beside_last_token(ask):
+    """The last token, the finish reason and the usage in one event."""
+    steps = plain(ask)
+    choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": "length"}
+    last = event({"choices": [choice], "usage": usage(ask)})
+    return [*steps[:-3], (steps[-3][0], last, True), (0, DONE, False), "end"]
 
 
 def running_usage(ask):
@@ -204,14 +238,18 @@ def status(code, text, headers=""):
 
 GOOD = {
     "plain": plain,
+    "numbered": lambda ask: plain(ask, f"n{ask['number']} "),
     "reasoning first": reasoning_first,
     "several tokens a chunk": several_tokens,
     "two events a segment": paired_events,
     "events split over segments": split_events,
+    "bytes split inside a character": split_characters,
     "comments between events": commented,
     "crlf": with_crlf,
+    "crlf and lf": with_both_line_ends,
     "blank before the first token": early_blank,
     "usage beside the finish reason": usage_beside_finish,
+    "usage in the last content chunk": usage_beside_last_token,
     "usage in every chunk": running_usage,
     "tool call": tool_call,
     "stall": stalled,
@@ -230,6 +268,7 @@ BAD = {
     "reset in the middle": lambda ask: cut(ask, "reset"),
     "429": lambda _: status(429, "slow down", "Retry-After: 3\r\n"),
     "503": lambda _: status(503, "loading"),
+    "too long": lambda ask: status(400, f"the context has {ask['most_prompt']} tokens"),
     "never ending": endless,
     "head, then nothing": lambda _: ["hang"],
     "not even a head": lambda _: ["hang without head"],
@@ -240,7 +279,7 @@ BAD = {
     "end never told": lambda ask: [*plain(ask)[:-1], "hang"],
 }
 SCENARIOS = {**GOOD, **BAD}
-WITHOUT_HEAD = {"fin before anything", "429", "503", "not even a head", "not http"}
+WITHOUT_HEAD = {"fin before anything", "429", "503", "too long", "not even a head", "not http"}
 
 
 def arrival_ns(ancillary):
@@ -338,10 +377,14 @@ class TruthServer:
 
     def begin(self, client, ask, now):
         usual = {"ttft_ms": 5.0, "interval_ms": 2.0, "scenario": "plain", "body": "chunked"}
-        ask = {**usual, **ask}
+        ask = {**usual, **ask, "number": len(self.truth)}
+        if ask["number"] == ask.get("pause_at"):
+            time.sleep(ask["pause_ms"] / 1e3)  # the whole server stands still
         place = len(self.truth) - ask.get("from", 0)
         if place < 0 or place % ask.get("every", 1):
             ask["scenario"] = "plain"
+        if prompt_tokens(ask) > ask.get("most_prompt", 1 << 30):
+            ask["scenario"] = "too long"
         client.log = {"received_ns": now, "scenario": ask["scenario"], "tokens_ns": [], "ask": ask}
         self.truth.append(client.log)
         client.is_chunked = ask["body"] == "chunked"

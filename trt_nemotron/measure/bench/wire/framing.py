@@ -11,6 +11,7 @@ BodyKind = Literal["chunked", "length", "until_close"]
 
 LONGEST_HEAD = 64 * 1024
 LONGEST_CHUNK_LINE = 1024
+NO_CRLF = "a line of the chunked framing does not end in CRLF"
 _BODILESS = frozenset({204, 304})
 
 
@@ -47,9 +48,11 @@ def read_head(data: bytes | bytearray, start: int, end: int) -> Head | None:
         prefix = bytes(data[start : min(end, start + 7)])
         if not b"HTTP/1.".startswith(prefix):
             raise NotHttp(f"the answer begins with {prefix!r}")
-        if end - start > LONGEST_HEAD:
+        if end - start >= LONGEST_HEAD:
             raise NotHttp(f"a head of more than {LONGEST_HEAD} bytes")
         return None
+    if blank + 4 - start > LONGEST_HEAD:
+        raise NotHttp(f"a head of more than {LONGEST_HEAD} bytes")
     return _parse_head(bytes(data[start:blank]), blank + 4 - start)
 
 
@@ -64,7 +67,10 @@ def _parse_head(text: bytes, size: int) -> Head:
         name, colon, value = line.partition(b":")
         if not colon:
             raise NotHttp(f"header line {line[:80]!r}")
-        headers[name.strip().lower()] = value.strip()
+        key, value = name.strip().lower(), value.strip()
+        if key == b"content-length" and headers.get(key, value) != value:
+            raise NotHttp(f"two lengths: {headers[key][:40]!r} and {value[:40]!r}")
+        headers[key] = value
     status = int(code)
     body, length = _body_kind(headers, status)
     connection = headers.get(b"connection", b"").lower()
@@ -75,8 +81,10 @@ def _parse_head(text: bytes, size: int) -> Head:
 def _body_kind(headers: dict[bytes, bytes], status: int) -> tuple[BodyKind, int]:
     if status in _BODILESS or status < 200:
         return "length", 0
-    if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
-        return "chunked", 0
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None:  # it overrules a length; RFC 9112, 6.3
+        is_chunked = coding.lower().rpartition(b",")[2].strip() == b"chunked"
+        return ("chunked" if is_chunked else "until_close"), 0
     length = headers.get(b"content-length")
     if length is None:
         return "until_close", 0
@@ -106,14 +114,16 @@ class ChunkWalk:
             NotHttp: a size line that is none, or data that does not end in CRLF.
         """
         while not self.is_ended:
-            line_end = data.find(b"\r\n", self.position, end)
-            if line_end < 0:
-                if end - self.position > LONGEST_CHUNK_LINE:
-                    raise NotHttp("a chunk's size line of more than 1024 bytes")
+            line_feed = data.find(b"\n", self.position, end)
+            check_chunk_line(self.position, line_feed, end)
+            if line_feed < 0:
                 break
+            if data[line_feed - 1] != 0x0D:
+                raise NotHttp(NO_CRLF)
+            line_end = line_feed - 1
             if self._is_in_trailer:
                 self.is_ended = line_end == self.position
-                self.position = line_end + 2
+                self.position = line_feed + 1
                 continue
             size = chunk_size(bytes(data[self.position : line_end]))
             if size == 0:
@@ -128,9 +138,25 @@ class ChunkWalk:
             self.position = begin + size + 2
 
 
+def check_chunk_line(begin: int, line_feed: int, end: int) -> None:
+    """Refuse a line of the framing that is too long, alike however it was cut into reads.
+
+    Args:
+        begin: where the line begins.
+        line_feed: where it ends; -1 while it does not.
+        end: of what has come.
+
+    Raises:
+        NotHttp: it is, or must become, longer than `LONGEST_CHUNK_LINE` with its end.
+    """
+    size = line_feed + 1 - begin if line_feed >= 0 else end - begin + 1
+    if size > LONGEST_CHUNK_LINE:
+        raise NotHttp(f"a line of the chunked framing of more than {LONGEST_CHUNK_LINE} bytes")
+
+
 def chunk_size(line: bytes) -> int:
     """The size that a chunk's size line gives; extensions are ignored."""
-    digits = line.split(b";", 1)[0].strip()
+    digits = line.split(b";", 1)[0].strip(b" \t")
     if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
         raise NotHttp(f"chunk size {line[:40]!r}")
     return int(digits, 16)

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trt_nemotron.measure.bench.wire.framing import Head, NotHttp, chunk_size, read_head
+from trt_nemotron.measure.bench.wire.framing import (
+    NO_CRLF,
+    Head,
+    NotHttp,
+    check_chunk_line,
+    chunk_size,
+    read_head,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ class BodyDecoder:
                     self._expected = "data end"
                 continue
             line_end = data.find(b"\n", position)
+            check_chunk_line(position - len(self._line), line_end, len(data))
             if line_end < 0:
                 self._line += data[position:]
                 break
@@ -115,7 +123,7 @@ class BodyDecoder:
 
     def _take_line(self, line: bytes) -> None:
         if not line.endswith(b"\r"):
-            raise NotHttp("a line of the chunked framing does not end in CRLF")
+            raise NotHttp(NO_CRLF)
         text = line[:-1]
         if self._expected == "data end":
             if text:

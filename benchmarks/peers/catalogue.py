@@ -1,0 +1,31 @@
+"""All peers, and those that were left out, with the reason."""
+
+from benchmarks.peers import aiperf, baselines, guidellm, ours, sglang, vllm
+from benchmarks.peers.peer import Peer
+
+PEERS: dict[str, Peer] = {
+    "ours": ours.PEERS[0],
+    "ours-stamps": ours.PEERS[1],
+    "sglang": sglang.PEERS[0],
+    "aiperf": aiperf.PEERS[0],
+    "guidellm": guidellm.PEERS[0],
+    "vllm": vllm.PEERS[0],
+    "requests": baselines.PEERS[0],
+    "openai": baselines.PEERS[1],
+}
+DEFAULT = ("ours", "ours-stamps", "sglang", "aiperf", "guidellm", "requests", "openai")
+LEFT_OUT = {
+    "vllm": (
+        "`vllm bench serve` imports torch and the parsers of its server, so its environment is the "
+        "whole of vLLM with CUDA's libraries, some 8 GB; `--peer vllm` makes it"
+    ),
+    "genai-perf": (
+        "its `perf_analyzer` needs glibc 2.38 and the package falls back to an older stub without "
+        "saying so; succeeded by aiperf"
+    ),
+    "llmperf": (
+        "Ray's is not packaged (https://github.com/ray-project/llmperf); the package of "
+        "that name is another project"
+    ),
+}
+"""Peers of which no figure is shown unless they are asked for by name."""

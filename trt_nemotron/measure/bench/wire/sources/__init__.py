@@ -1,0 +1,1 @@
+"""What is sent and when: the loop asks a source, and knows no kind of load itself."""
