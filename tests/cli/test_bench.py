@@ -1,5 +1,6 @@
 """`trt-nemotron bench` from the command line, against a real server."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.measure.bench.conftest import Truth
+from trt_nemotron.cli.bench_options import PROFILE_NAMES
 from trt_nemotron.cli.main import run
+from trt_nemotron.measure.bench.workload import PROFILES
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +61,47 @@ def test_a_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]):
     assert "would measure" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("profile", ["long-context", "agent", "open", "soak", "sweep"])
+def test_a_dry_run_says_what_each_profile_sends(profile: str, capsys: pytest.CaptureFixture[str]):
+    options = ["--url", "http://127.0.0.1:9", "--dry-run", "--profile", profile]
+    assert run(["bench", *options]) == 0
+    said = capsys.readouterr().err
+    told = {
+        "long-context": "262144 tokens in",
+        "agent": "conversations of 4 turns",
+        "open": "poisson arrivals, 256 under way at most",
+        "soak": "3600 s",
+        "sweep": "concurrency 256",
+    }
+    assert told[profile] in said
+
+
+def test_profiles_are_those_of_the_workloads():
+    assert tuple(PROFILES) == PROFILE_NAMES
+
+
+def test_a_trace_is_played_and_its_hash_is_kept(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    trace = tmp_path / "arrivals"
+    trace.write_text("".join(f"{place * 0.05}\n" for place in range(12)))
+    options = ["--url", url, "--trace", str(trace), "--warmup", "2", "--output-tokens", "6"]
+    assert run(["bench", *options, "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["workload"]["trace_sha256"] == hashlib.sha256(trace.read_bytes()).hexdigest()
+    (leg,) = tree["summary"]["concurrencies"]
+    assert leg["requests"] == 10
+    assert leg["rate_rps"] == 20.0
+
+
+def test_a_ramp_tells_what_it_found(url: str, capsys: pytest.CaptureFixture[str]):
+    options = ["--url", url, "--ramp", "--concurrency", "2", *QUICK]
+    assert run(["bench", *options, "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["ramp"]["goal"] == "knee"
+    assert any(note.startswith("ramp: ") for note in tree["summary"]["notes"])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -71,6 +115,22 @@ def test_a_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]):
         (["--url", "http://127.0.0.1:9", "--dialect", "klingon"], "klingon"),
         (["--url", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),
         (["--url", "ftp://127.0.0.1:9"], "not a server's root URL"),
+        (["--url", "http://127.0.0.1:9", "--rate", "fast"], "--rate takes numbers"),
+        (["--url", "http://127.0.0.1:9", "--rate", "0"], "needs rates between"),
+        (["--url", "http://127.0.0.1:9", "--rate", "1,1"], "given twice"),
+        (["--url", "http://127.0.0.1:9", "--rate", "1", "--concurrency", "1,2"], "one largest"),
+        (["--url", "http://127.0.0.1:9", "--rate", "1", "--turns", "2"], "cannot follow"),
+        (["--url", "http://127.0.0.1:9", "--arrivals", "poisson"], "goes with --rate"),
+        (["--url", "http://127.0.0.1:9", "--rate", "1", "--trace", "t"], "a trace says itself"),
+        (["--url", "http://127.0.0.1:9", "--trace", "nowhere"], "cannot read nowhere"),
+        (["--url", "http://127.0.0.1:9", "--think", "1"], "a pause between turns"),
+        (["--url", "http://127.0.0.1:9", "--input-ladder", "9,3"], "input ladder rises"),
+        (["--url", "http://127.0.0.1:9", "--input-ladder", "1,x"], "whole numbers"),
+        (["--url", "http://127.0.0.1:9", "--input-ladder", "9", "--input-tokens", "8"], "two diff"),
+        (["--url", "http://127.0.0.1:9", "--shared-prefix", "2"], "must lie between"),
+        (["--url", "http://127.0.0.1:9", "--soak", "50", "--total-timeout", "60"], "do not fit"),
+        (["--url", "http://127.0.0.1:9", "--ramp", "--soak", "5"], "chooses its own legs"),
+        (["--url", "http://127.0.0.1:9", "--ramp", "--rate", "1"], "keeps limits"),
         (["--replay", "nowhere.json"], "cannot read"),
         (["--replay", "a.json", "--url", "http://127.0.0.1:9"], "--replay"),
     ],

@@ -71,10 +71,16 @@ def _latency_table(summary: "Summary") -> "Table":
     for level in summary.concurrencies:
         rows = [row for row in _ROWS if _is_shown(level, row[1])]
         for place, (title, name) in enumerate(rows):
-            streams = str(level.concurrency) if place == 0 else ""
+            streams = _leg_name(level) if place == 0 else ""
             cells = _latency_cells(getattr(level, name))
             table.add_row(streams, title, *cells, end_section=place == len(rows) - 1)
     return table
+
+
+def _leg_name(level: ConcurrencySummary) -> str:
+    """Streams, or the rate of an open loop, with the prompt length where it varies."""
+    name = f"{level.rate_rps:g}/s" if level.rate_rps else str(level.concurrency)
+    return f"{name} × {level.input_tokens}" if level.input_tokens else name  # noqa: RUF001
 
 
 def _is_shown(level: ConcurrencySummary, name: str) -> bool:
@@ -127,7 +133,7 @@ def _load_table(summary: "Summary") -> "Table":
         table.add_column(name, justify="right")
     for level in summary.concurrencies:
         cells = [
-            str(level.concurrency),
+            _leg_name(level),
             _number(level.tokens_per_s),
             _number(level.tokens_per_s_per_user),
             _number(level.prompt_tokens),

@@ -67,25 +67,32 @@ class DrawnProgress:
         self._clock = clock
         self._said_at = clock()
         self._bars = bars
-        self._task = bars.add_task("", total=None) if bars is not None else None
+        self._task = bars.add_task("", total=None, rate="") if bars is not None else None
         self._phase = ""
+        self._begun_at = self._said_at
 
     def phase(self, text: str) -> None:
         """Show the phase; one that is told twice in a row is shown once."""
         if text == self._phase:
             return
         self._phase = text
+        self._begun_at = self._clock()
         if self._bars is not None and self._task is not None:
-            self._bars.reset(self._task, description=text, total=None)
+            self._bars.reset(self._task, description=text, total=None, rate="")
         else:
             self._say(text)
 
     def step(self, done: int, total: int, unit: str) -> None:
         """Move the bar; plain output has a line now and then."""
         if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=done, total=total)
+            self._bars.update(self._task, completed=done, total=total, rate=self._rate(done, unit))
         elif self._clock() - self._said_at >= _PACE_S:
             self._say(f"{self._phase or 'working'}: {done:,} of {total:,} {unit}")
+
+    def _rate(self, done: int, unit: str) -> str:
+        """Requests a second; of what is counted in bytes or seconds a rate says little."""
+        seconds = self._clock() - self._begun_at
+        return f"{done / seconds:.3g}/s" if unit == "requests" and seconds > 0 else ""
 
     def note(self, text: str) -> None:
         """Print a line that stays."""
@@ -112,14 +119,22 @@ def drawn_progress(
     if not screen.is_terminal:
         yield DrawnProgress(screen, None)
         return
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as RichProgress
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     # Drawing takes some milliseconds of the one interpreter, and a bench may be running in it.
     with RichProgress(*columns, console=screen, transient=True, refresh_per_second=4) as bars:

@@ -1,14 +1,18 @@
 """Prompts: unique within a run and between runs, of a wished number of tokens, from a seed.
 
 A server that has seen a prompt before answers faster (prefix cache), so no two prompts share their
-beginning. How many tokens a word is, the server's own count tells: two probes of different length
-give the cost of a word and of the template around the prompt.
+beginning, unless a share of it is asked for. How many tokens a word is, the server's own count
+tells: two probes of different length give the cost of a word and of the template around the prompt.
+
+From fifty words on, every prompt of one length holds the same words, each as often, in another
+order. So all of them have the same number of tokens, and one that was counted speaks for all.
 """
 
 import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORDS = (
     "river",
@@ -64,6 +68,10 @@ _WORDS = (
 )
 _TOKENS_PER_WORD = 1.5
 """Taken until the server has counted; the measured prompts use its own figure."""
+_SHUFFLES = 64
+"""Ways in which the words of a deck are ordered after the first deck of a prompt."""
+FEWEST_OWN_WORDS = 8
+"""That a prompt with a shared beginning has to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +103,35 @@ def fit_length_model(words: Sequence[int], tokens: Sequence[int]) -> LengthModel
     return LengthModel(mean_tokens - per_word * mean_words, per_word)
 
 
-def make_prompt(seed: int, run: str, index: int, words: int) -> str:
+def make_prompt(seed: int, run: str, index: int, words: int, shared: float = 0.0) -> str:
     """The prompt number `index` of a run, `words` long; the same arguments give the same text.
 
-    `run` tells this run from every other, e.g. its starting time.
+    `run` tells this run from every other, e.g. its starting time; `shared` is the share of the
+    words, from the first on, that all prompts of this length have in common in this run.
     """
-    digest = hashlib.sha256(f"{seed} {run} {index}".encode()).digest()
-    source = random.Random(digest)  # noqa: S311 - prompts, not secrets
-    # 50^6 marks: that two prompts of a run begin alike is as good as impossible.
-    return " ".join(source.choice(_WORDS) for _ in range(words))
+    common = max(0, min(round(shared * words), words - FEWEST_OWN_WORDS))
+    own = _text(f"{seed} {run} {index}", f"{seed} {run}", words - common)
+    return f"{_text(f'{seed} {run} common', f'{seed} {run}', common)} {own}" if common else own
+
+
+def _text(key: str, run_key: str, words: int) -> str:
+    """`words` words in an order of `key`: a deck of its own, decks of the run, the rest."""
+    source = _source(key)
+    decks, rest = divmod(words, len(_WORDS))
+    if not decks:
+        # 50 * 49 * ... marks: that two prompts of a run begin alike is as good as impossible.
+        return " ".join(source.sample(_WORDS, words))
+    first = source.sample(_WORDS, len(_WORDS))
+    last = source.sample(_WORDS[:rest], rest)
+    between = source.choices(_shuffled_decks(run_key), k=decks - 1)
+    return " ".join((*first, *between, *last))
+
+
+@lru_cache(maxsize=4)
+def _shuffled_decks(run_key: str) -> tuple[str, ...]:
+    source = _source(f"decks {run_key}")
+    return tuple(" ".join(source.sample(_WORDS, len(_WORDS))) for _ in range(_SHUFFLES))
+
+
+def _source(key: str) -> random.Random:
+    return random.Random(hashlib.sha256(key.encode()).digest())  # noqa: S311 - prompts, no secrets

@@ -43,12 +43,23 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the run a request stands; `origin_ns` is the run's zero."""
+    """Where in the run a request stands.
+
+    Attributes:
+        origin_ns: the run's zero.
+        intended_ns: when a schedule meant to send it, by the same clock; -1 without one.
+        rate_rps, leg_input_tokens, session, turn: see `RequestRecord`.
+    """
 
     index: int
     concurrency: int
     is_warmup: bool
     origin_ns: int
+    intended_ns: int = -1
+    rate_rps: float = 0.0
+    leg_input_tokens: int = 0
+    session: int = -1
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,11 @@ def make_record(
         error=error,
         clock=stamps.source,
         void=stamps.void,
+        rate_rps=place.rate_rps,
+        leg_input_tokens=place.leg_input_tokens,
+        intended_ns=place.intended_ns - place.origin_ns if place.intended_ns >= 0 else -1,
+        session=place.session,
+        turn=place.turn,
     )
     return record, stamps
 

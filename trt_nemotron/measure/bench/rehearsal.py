@@ -10,55 +10,43 @@ from typing import Any
 
 from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement, TrtNemotronError
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
-from trt_nemotron.measure.bench.prompts import GUESS, LengthModel, fit_length_model, make_prompt
+from trt_nemotron.measure.bench.interlocutor import Interlocutor
+from trt_nemotron.measure.bench.prompts import GUESS, LengthModel, fit_length_model
 from trt_nemotron.measure.bench.record import NOTHING_SAID, Expectation, Place, make_record
-from trt_nemotron.measure.bench.values import RequestRecord, Workload
-from trt_nemotron.measure.bench.wire.address import Address
-from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
+from trt_nemotron.measure.bench.values import RequestRecord
+from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH
 from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
-from trt_nemotron.openai.dialect import Dialect
-from trt_nemotron.openai.request import ChatRequest, chat_body, encode_body
 
 _REFUSED_FIELD = frozenset({400, 422})
-_LENGTH_TOLERANCE = 0.10
+_REFUSED_LENGTH = frozenset({400, 413, 422})
 _PROBE_TOKENS = 4
 _LINGER_NS = 50_000_000
 _GRACE_NS = 60_000_000_000
 """The request's own time-out ends a rehearsal; this is only there lest nothing does."""
 
 
+class LengthRefused(NoValidMeasurement):
+    """The server refuses a prompt of the wished length."""
+
+
 @dataclass(frozen=True, slots=True)
-class Interlocutor:
-    """Whom we talk to and how.
+class FittedLength:
+    """A prompt length as it was found.
 
     Attributes:
-        run: what tells this run's prompts from every other run's.
+        words: of a prompt of the wished length.
+        duration_ns: of one request of this length, alone.
+        requests: the next index to use.
+        keeps_connections: whether a connection stayed open after an answer, as HTTP/1.1 promises.
+        record: of the request that was sent in full.
     """
 
-    address: Address
-    model: str
-    dialect: Dialect
-    workload: Workload
-    run: str
-    api_key: str = ""
-
-    def request(self, index: int, words: int, tokens: int, extra: Mapping[str, Any]) -> bytes:
-        """The bytes of request number `index`, with a prompt of `words` words."""
-        chat = ChatRequest(
-            messages=[
-                {
-                    "role": "user",
-                    "content": make_prompt(self.workload.seed, self.run, index, words),
-                }
-            ],
-            max_tokens=tokens,
-            is_thinking_enabled=self.workload.is_thinking_enabled,
-            model=self.model,
-            is_length_fixed=True,
-            extra=extra,
-        )
-        body = encode_body(chat_body(chat, is_streamed=True, dialect=self.dialect))
-        return build_request(self.address, "POST", CHAT_PATH, body, self.api_key)
+    words: int
+    duration_ns: int
+    requests: int
+    keeps_connections: bool
+    record: RequestRecord
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +54,14 @@ class Rehearsal:
     """What the rehearsal found out.
 
     Attributes:
-        words: of a prompt of the wished length.
         extra: the fields that this server takes.
-        duration_ns: of one request of the workload, alone.
-        requests: how many were sent; the next index to use.
-        keeps_connections: whether a connection stayed open after an answer, as HTTP/1.1 promises.
+        model: what a word and the template cost.
+        first: the first length of the workload.
     """
 
-    words: int
     extra: Mapping[str, Any]
-    duration_ns: int
-    requests: int
-    keeps_connections: bool
+    model: LengthModel
+    first: FittedLength
     notes: tuple[str, ...]
 
 
@@ -89,23 +73,69 @@ def rehearse(interlocutor: Interlocutor, clock: Clock) -> Rehearsal:
         NoValidMeasurement: it answers, and not what can be measured.
     """
     workload = interlocutor.workload
-    extra, probes = _probe(interlocutor, clock)
+    length = (*workload.input_ladder, workload.input_tokens)[0]
+    extra, probes = _probe(interlocutor, length, clock)
     model = fit_length_model([words for words, _ in probes], [r.prompt_tokens for _, r in probes])
-    words = model.words_for(workload.input_tokens)
-    index = len(probes)
-    request = interlocutor.request(index, words, workload.output_tokens, extra)
+    first = fit_length(interlocutor, length, extra, model, len(probes), clock)
+    notes = _notes(first.record, extra, interlocutor, keeps=first.keeps_connections)
+    return Rehearsal(extra=extra, model=model, first=first, notes=notes)
+
+
+def fit_length(  # noqa: PLR0917 - each is another thing
+    interlocutor: Interlocutor,
+    length: int,
+    extra: Mapping[str, Any],
+    model: LengthModel,
+    index: int,
+    clock: Clock,
+) -> FittedLength:
+    """Send one request in full with a prompt of `length` tokens; where the server counts another
+    number, correct it once and let it count again. `index` is that of the first request to send.
+
+    Raises:
+        LengthRefused: the server takes no prompt of this length.
+        NoValidMeasurement, EndpointUnfit: as `rehearse`.
+    """
+    words = model.words_for(length)
+    tokens = interlocutor.workload.output_tokens
+    request = interlocutor.request(index, words, tokens, extra)
     record, keeps = send_once(
-        interlocutor, request, workload.output_tokens, clock, linger_ns=_LINGER_NS
+        interlocutor, request, interlocutor.expected_tokens, clock, linger_ns=_LINGER_NS
     )
+    index += 1
+    if record.status_code in _REFUSED_LENGTH:
+        raise LengthRefused(
+            f"the server refuses a prompt of about {length:,} tokens",
+            evidence=record.error,
+            next_step="Ask for fewer --input-tokens, or give the server a longer context.",
+        )
     if record.outcome != "ok":
         raise _unfit(record, interlocutor)
-    return Rehearsal(
+    counted = record.prompt_tokens
+    corrected = max(1, words + round((length - counted) / model.per_word))
+    if counted > 0 and corrected != words:
+        again = _send_probe(interlocutor, index, corrected, extra, clock)
+        index += 1
+        if again.prompt_tokens > 0 and abs(again.prompt_tokens - length) < abs(counted - length):
+            words, counted = corrected, again.prompt_tokens
+    return FittedLength(
         words=words,
-        extra=extra,
         duration_ns=record.finished_ns - record.sent_ns,
-        requests=index + 1,
+        requests=index,
         keeps_connections=keeps,
-        notes=_notes(record, workload, extra, model, keeps),
+        record=record,
+        notes=_length_notes(counted, length, model),
+    )
+
+
+def _length_notes(counted: int, length: int, model: LengthModel) -> tuple[str, ...]:
+    if counted < 0:
+        return ("the server does not count prompt tokens: the input length is a guess",)
+    if counted == length:
+        return ()
+    found = f"a prompt has {counted} tokens where {length} were wished"
+    return (
+        f"{found} (the template takes about {model.overhead:.0f}, a word {model.per_word:.2g})",
     )
 
 
@@ -133,10 +163,10 @@ def send_once(
 
 
 def _probe(
-    interlocutor: Interlocutor, clock: Clock
+    interlocutor: Interlocutor, length: int, clock: Clock
 ) -> tuple[Mapping[str, Any], list[tuple[int, RequestRecord]]]:
     """Two short prompts of different length, with the richest set of fields that is not refused."""
-    guessed = GUESS.words_for(interlocutor.workload.input_tokens)
+    guessed = GUESS.words_for(length)
     shorter = max(2, guessed // 8)
     extra, first = _offer(interlocutor, shorter, clock)
     longer = max(shorter + 8, guessed // 3)
@@ -155,8 +185,13 @@ def _offer(
     """
     tokens = interlocutor.workload.output_tokens
     offers: list[Mapping[str, Any]] = [{}]
-    if interlocutor.dialect.fixed_length == "ignore_eos":
+    if interlocutor.dialect.fixed_length == "ignore_eos" and interlocutor.is_length_fixed:
         offers = [{"cache_prompt": False, "min_tokens": tokens}, {"min_tokens": tokens}, {}]
+    elif interlocutor.dialect.fixed_length == "ignore_eos":
+        offers = [{"cache_prompt": False}, {}]
+    if interlocutor.workload.turns > 1 or interlocutor.workload.shared_prefix:
+        # Whoever repeats a beginning wants to see what the server's cache makes of it.
+        offers = [{k: v for k, v in offer.items() if k != "cache_prompt"} for offer in offers]
     for extra in offers:
         record = _send_probe(interlocutor, 0, words, extra, clock)
         if record.status_code not in _REFUSED_FIELD:
@@ -181,23 +216,18 @@ def _is_answer(record: RequestRecord) -> bool:
 
 
 def _notes(
-    record: RequestRecord,
-    workload: Workload,
-    extra: Mapping[str, Any],
-    model: LengthModel,
-    keeps: bool,
+    record: RequestRecord, extra: Mapping[str, Any], interlocutor: Interlocutor, *, keeps: bool
 ) -> tuple[str, ...]:
     notes = []
+    workload = interlocutor.workload
     if record.completion_tokens < 0:
         notes.append("the server gives no usage: output lengths are not verified, there is no TPOT")
-    if record.prompt_tokens < 0:
-        notes.append("the server does not count prompt tokens: the input length is a guess")
-    elif abs(record.prompt_tokens / workload.input_tokens - 1.0) > _LENGTH_TOLERANCE:
-        notes.append(
-            f"a prompt has {record.prompt_tokens} tokens where {workload.input_tokens} were wished "
-            f"(the template takes about {model.overhead:.0f})"
-        )
-    if "cache_prompt" not in extra:
+    if workload.has_tools and not any(chunk.kind == "tool_call" for chunk in record.chunks):
+        notes.append("a tool call was required and the server answered without one")
+    elif not interlocutor.is_length_fixed:
+        notes.append("answers end where the model ends them: their length is not fixed")
+    is_repeating = workload.turns > 1 or workload.shared_prefix > 0
+    if "cache_prompt" not in extra and not is_repeating:
         notes.append(
             "prompt caching cannot be turned off by request here; prompts are unique instead"
         )

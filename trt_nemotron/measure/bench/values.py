@@ -264,6 +264,41 @@ class ClientHealth(Value, frozen=True, kw_only=True):
     void_requests: int = 0
 
 
+class ServerSide(Value, frozen=True, kw_only=True):
+    """What the server said of itself for one leg: means over all its requests, warm-up included.
+
+    Attributes:
+        source: which server's figures, and where they were read.
+        requests: that the server timed; 0 where it does not count them.
+        ttft_mean_ms, tpot_mean_ms, queue_mean_ms, e2e_mean_ms: `None` where it has no such figure.
+    """
+
+    leg: Leg
+    source: str
+    requests: int = 0
+    ttft_mean_ms: float | None = None
+    tpot_mean_ms: float | None = None
+    queue_mean_ms: float | None = None
+    e2e_mean_ms: float | None = None
+
+
+class Energy(Value, frozen=True, kw_only=True):
+    """What one leg took of the board, warm-up included; or why nobody knows.
+
+    Attributes:
+        joules: `None` where it could not be measured; `reason` then says why.
+        duration_s: over which they were spent.
+        source: what measured it, and what part of the machine that is.
+    """
+
+    leg: Leg
+    joules: float | None
+    duration_s: float
+    source: str = ""
+    samples: int = 0
+    reason: str = ""
+
+
 class Measurement(Document, frozen=True, kw_only=True):
     """One run of the measuring client.
 
@@ -272,6 +307,7 @@ class Measurement(Document, frozen=True, kw_only=True):
         profile: name of the workload profile it started from; empty for none.
         is_length_fixed: whether the server was asked for exactly `output_tokens` tokens.
         notes: what happened on the way that no record shows, one sentence each.
+        server_side, energy: of each leg where they were asked for and could be had.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/measurement/1"
@@ -286,3 +322,5 @@ class Measurement(Document, frozen=True, kw_only=True):
     profile: str = ""
     is_length_fixed: bool = True
     notes: tuple[str, ...] = ()
+    server_side: tuple[ServerSide, ...] = ()
+    energy: tuple[Energy, ...] = ()
