@@ -29,8 +29,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from truth.running import Answer, compiled, truth_server
+
+if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.values import ClientHealth
 
 TOKENS, TTFT_MS, INTERVAL_MS = 256, 50.0, 5.0
 CLIENTS = ("packet", "kernel", "user", "requests")
@@ -64,6 +68,7 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
     from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
     from trt_nemotron.measure.bench.health import HealthLog
     from trt_nemotron.measure.bench.record import Expectation, Place, make_record
+    from trt_nemotron.measure.bench.values import Leg
     from trt_nemotron.measure.bench.wire.address import resolve_address
     from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
     from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
@@ -81,8 +86,8 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
             address, load, clock, track,
             capture=capture, asks_for_stamps=choice.source == "kernel_receive",
         )  # fmt: skip
-    health = HealthLog()
-    health.add_loop(streams, result)
+    health, leg = HealthLog(), Leg(concurrency=streams)
+    health.add_loop(leg, result)
     records = []
     for exchange in result.exchanges:
         place = Place(index=exchange.index, concurrency=streams, is_warmup=False, origin_ns=0)
@@ -103,7 +108,18 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
         },
         "cpu_s": result.process_cpu_ns / 1e9,
         "cpu_after_s": after,
-        "is_valid": not any(find_lag_reasons(streams, records, client)),
+        **_own_judgement(list(find_lag_reasons(leg, records, client)), client),
+    }
+
+
+def _own_judgement(reasons: list[str], client: "ClientHealth") -> dict:
+    """What the client would have said of itself, and from what."""
+    return {
+        "is_valid": not reasons,
+        "reasons": reasons,
+        "loop_lag_p99_ms": client.loop_lag_p99_ms,
+        "stamp_delay_p99_ms": client.stamp_delay_p99_ms,
+        "read_lag_p99_ms": client.read_lag_p99_ms,
     }
 
 
@@ -200,14 +216,21 @@ def compare(seen: dict, told: list[Answer]) -> dict[str, float]:
 
 def one_round(name: str, streams: int) -> dict[str, float]:
     """One client against a fresh server."""
+    seen, told = observe(name, streams)
+    return compare(seen, told)
+
+
+def observe(name: str, streams: int, count: int = 0) -> tuple[dict, list[Answer]]:
+    """What one client and its fresh server saw of `count` requests, of `REQUESTS` without."""
     cores = sorted(os.sched_getaffinity(0))
     with truth_server(
         tokens=TOKENS, ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS, core=cores[-1]
     ) as server:
         argv = [sys.executable, __file__, "--client", name, "--url", server.url]
         argv += ["--streams", str(streams), "--core", str(cores[0])]
+        argv += ["--requests", str(count or REQUESTS[streams])]
         done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, timeout=300)
-        return compare(json.loads(done.stdout), server.read_log())
+        return json.loads(done.stdout), server.read_log()
 
 
 @contextmanager
@@ -263,13 +286,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
+    parser.add_argument("--requests", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--core", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     given = parser.parse_args()
     levels = [int(part) for part in given.streams.split(",")]
     if given.client:
         os.sched_setaffinity(0, {given.core})
-        be_client(given.client, given.url, levels[0], REQUESTS[levels[0]])
+        be_client(given.client, given.url, levels[0], given.requests)
         return
     names = given.clients.split(",")
     print(f"{TOKENS} tokens a request, {INTERVAL_MS:g} ms apart after {TTFT_MS:g} ms; medians of")

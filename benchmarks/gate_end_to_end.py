@@ -1,6 +1,7 @@
 """Real A/B gates of the embedded target: unchanged, and with ten percent injected.
 
     python benchmarks/gate_end_to_end.py --gates 20 --out gates.jsonl
+    python benchmarks/gate_end_to_end.py --summarise gates.jsonl
 
 Two servers of one bundle, both behind a relay (`delaying_relay.py`) that adds nothing to A. To B it
 adds nothing in every other gate; in the others TTFT and TPOT come out ten percent longer. Each gate
@@ -141,8 +142,15 @@ def main() -> None:
     parser.add_argument("--cap", type=int, default=52, help="pairs at most")
     parser.add_argument("--requests", type=int, default=8, help="of one run")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no gate after so long")
-    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--out", type=Path, help="append each gate there; go on where it ended")
+    wanted.add_argument(
+        "--summarise", type=Path, metavar="FILE", help="only print the counts of it"
+    )
     given = parser.parse_args()
+    if given.summarise:
+        show(read(given.summarise))
+        return
     done, begun = read(given.out), time.monotonic()
     ran = {(gate["kind"], gate["seed"]) for gate in done}
     ahead = [

@@ -22,6 +22,7 @@ from statistics import median, quantiles
 from trt_nemotron.measure.bench.figures.percentiles import percentile
 from trt_nemotron.measure.gate.ab import order_of_arms
 from trt_nemotron.measure.gate.ab_judge import decide_shift
+from trt_nemotron.measure.gate.between_runs import farthest_of, is_beyond, runs_needed
 from trt_nemotron.measure.gate.changepoint import find_change
 from trt_nemotron.measure.gate.design import MOST_PAIRS, Design, make_design
 from trt_nemotron.measure.gate.metrics import METRICS, Interval
@@ -32,6 +33,8 @@ from trt_nemotron.measure.gate.tail import requests_to_fail
 
 RECORDED = Path(__file__).with_name("gate_noise.json")
 METRIC_NAMES = ("ttft_p50_ms", "tpot_p50_ms")
+HALVES = "the same, halves of a run as a pair"
+"""Four requests each: pairs in turn are judged by such runs, one alone is not (seven at least)."""
 PERCENT = 3.0
 """The bound of both metrics: the smallest there is, which is to catch +5 %."""
 
@@ -261,11 +264,18 @@ def bootstrap_alarm(a: Sequence[float], b: Sequence[float], rng: random.Random) 
     return ratios[1] > 1.01
 
 
-def stored_alarm(a: Sequence[float], b: Sequence[float]) -> bool:
-    """`gate --baseline` as it is: B's better limit over A's worse one by more than the bound."""
+def limits_alarm(a: Sequence[float], b: Sequence[float]) -> bool:
+    """B's better limit over A's worse one by more than the bound."""
     metric = METRICS["ttft_p50_ms"]
     before, after = (interval_of(values) for values in (a, b))
     return decide_relative(metric, after, before, PERCENT) == "fail"
+
+
+def stored_alarm(a: Sequence[float], b: Sequence[float]) -> bool:
+    """`gate --baseline` without a history: that, and beyond what unchanged runs may differ by."""
+    metric = METRICS["ttft_p50_ms"]
+    farthest = farthest_of(metric, median(a), [], 1)
+    return limits_alarm(a, b) and is_beyond(metric, median(b), PERCENT, farthest)
 
 
 def interval_of(values: Sequence[float]) -> Interval:
@@ -286,7 +296,8 @@ def show_other_rules(runs: Sequence[Run], draws: int) -> None:
         "Mann-Whitney on requests, p < 0.01": rank_sum_alarm,
         "bootstrap on requests, 99 % over 1.01": lambda a, b: bootstrap_alarm(a, b, rng),
         "200 % of the mean": lambda a, b: sum(b) / len(b) > 2 * sum(a) / len(a),
-        "ours, `--baseline`: limits of both, +3 %": stored_alarm,
+        "the limits of both medians, +3 %": limits_alarm,
+        "ours, `--baseline`: that, and beyond 2.5 times": stored_alarm,
     }
     longer = [
         [value for run in runs[place : place + 3] for value in run.ttft_ms]
@@ -317,6 +328,55 @@ def show_other_rules(runs: Sequence[Run], draws: int) -> None:
             f"| {share(worse, 'fail'):.1%} | - |",
             flush=True,
         )
+
+
+def show_stored(models: dict[str, Model], gates: int) -> None:
+    """One run against a stored one, two bounds, with and without runs enough to tell the noise.
+
+    The medians stand without their limits, which the gate has besides and which only make it
+    fail less. The baseline is any of the earlier runs, each of a process of its own.
+    """
+    needed = runs_needed(len(METRIC_NAMES))
+    for earlier in (1, needed):
+        print(f"\nOne run against a stored one, {earlier} earlier runs, {gates} gates each\n")
+        print("| noise | false alarms | upper 95 % | +5 % | +10 % | +25 % | +50 % | x 3 |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
+        for name, model in models.items():
+            rng, failed = random.Random(10), [0] * 6
+            for _ in range(gates):
+                past = with_processes(model, rng, needed + 1)
+                for place, factor in enumerate((1.0, 1.05, 1.1, 1.25, 1.5, 3.0)):
+                    failed[place] += stored_fails(past, earlier, math.log(factor), rng)
+            cells = " | ".join(f"{count / gates:.1%}" for count in failed[1:])
+            print(
+                f"| {name} | {failed[0]} ({failed[0] / gates:.2%}) "
+                f"| {upper_95(failed[0], gates):.2%} | {cells} |",
+                flush=True,
+            )
+
+
+def with_processes(model: Model, rng: random.Random, count: int) -> Series:
+    """Runs each of which has a process of its own."""
+    series = []
+    for ttft, tpot in model.noise(rng, count):
+        own = rng.gauss(0, model.process_spread)
+        series.append((ttft + own, tpot + own))
+    return series
+
+
+def stored_fails(series: Series, earlier: int, effect: float, rng: random.Random) -> bool:
+    """Whether the last run, its TPOT worse by `effect`, fails against one of those before it."""
+    *past, last = series
+    kept = rng.randrange(len(past))
+    for place, name in enumerate(METRIC_NAMES):
+        metric, baseline = METRICS[name], math.exp(past[kept][place])
+        figure = math.exp(last[place] + effect * place)
+        known = [math.exp(run[place]) for run in past] if earlier == len(past) else [baseline]
+        farthest = farthest_of(metric, baseline, known, len(METRIC_NAMES))
+        over = not metric.is_within(figure, metric.worsened(baseline, PERCENT))
+        if over and is_beyond(metric, figure, PERCENT, farthest):
+            return True
+    return False
 
 
 def show_tail(runs: Sequence[Run], gates: int) -> None:
@@ -363,7 +423,7 @@ def show_creep(models: dict[str, Model], gates: int) -> None:
         )
 
 
-PARTS = ("alarms", "power", "others", "tail", "creep")
+PARTS = ("alarms", "power", "others", "stored", "tail", "creep")
 
 
 def main() -> None:
@@ -379,7 +439,7 @@ def main() -> None:
     runs = recorded_runs()
     models = {
         "recorded: embedded target, loaded machine": Model(replayed(runs)),
-        "the same, halves of a run as a pair": Model(halved(runs)),
+        HALVES: Model(halved(runs)),
         "the same, drawn one by one": Model(drawn(runs)),
         **SYNTHETIC,
     }
@@ -388,6 +448,9 @@ def main() -> None:
         "alarms": lambda: show_alarms(models, given.gates, given.cap),
         "power": lambda: show_power(models, given.power_gates, given.cap),
         "others": lambda: show_other_rules(runs, given.power_gates),
+        "stored": lambda: show_stored(
+            {name: model for name, model in models.items() if name != HALVES}, given.gates
+        ),
         "tail": lambda: show_tail(runs, given.gates),
         "creep": lambda: show_creep(models, given.gates),
     }

@@ -55,6 +55,7 @@ def files(tmp_path: Path) -> Path:
     write_document(tmp_path / "old.json", measured("2026-11-22T12:00:00Z"))
     write_document(tmp_path / "new.json", measured("2026-11-23T12:00:00Z", 510_000))
     write_document(tmp_path / "slow.json", measured("2026-11-23T12:00:00Z", 600_000))
+    write_document(tmp_path / "three times.json", measured("2026-11-23T12:00:00Z", 1_500_000))
     (tmp_path / "budget.yaml").write_text(BUDGET)
     return tmp_path
 
@@ -78,7 +79,8 @@ def test_from_a_run_to_a_verdict(files: Path, capsys: pytest.CaptureFixture[str]
     store = ["--store", str(files / "s")]
     assert run(["baseline", "promote", name, "--reason", "the first run", *store]) == 0
     assert gate(files, "new.json") == 0
-    assert gate(files, "slow.json") == 1
+    assert gate(files, "slow.json") == 6, "one stored run does not tell how much two differ"
+    assert gate(files, "three times.json") == 1
     capsys.readouterr()
     assert run(["baseline", "expire", name, "--reason", "a new board", *store, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == "expired"

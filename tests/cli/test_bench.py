@@ -111,6 +111,7 @@ def test_a_ramp_tells_what_it_found(url: str, capsys: pytest.CaptureFixture[str]
         (["--url", "http://127.0.0.1:9", "--concurrency", "1,x"], "whole numbers"),
         (["--url", "http://127.0.0.1:9", "--slo", "itl_ms=3"], "NAME=MS"),
         (["--url", "http://127.0.0.1:9", "--slo", "ttft_ms=nan"], "NAME=MS"),
+        (["--url", "http://127.0.0.1:9", "--slo", "ttft_ms=1,ttft_ms=2"], "each name once"),
         (["--url", "http://127.0.0.1:9", "--requests", "0"], "must lie between"),
         (["--url", "http://127.0.0.1:9", "--dialect", "klingon"], "klingon"),
         (["--url", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from trt_nemotron.cli.bench_table import NONE, format_ms, render_bench
 from trt_nemotron.measure.bench.figures.summary import (
-    ConcurrencySummary,
     Distribution,
+    LegSummary,
     Slo,
     Summary,
 )
@@ -41,7 +41,7 @@ def distribution(base: float) -> Distribution:
     )  # fmt: skip
 
 
-LEVEL = ConcurrencySummary(
+LEVEL = LegSummary(
     concurrency=2, requests=9, good=7, outcomes={"ok": 7, "timeout": 2}, duration_s=1.0,
     ttft_ms=distribution(110), ttfa_ms=distribution(120), tpot_ms=distribution(130),
     itl_ms=distribution(140), e2e_ms=distribution(150), tokens_per_s=1234.0,

@@ -28,13 +28,17 @@ from trt_nemotron.cli.endpoint_options import (
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trt_nemotron.deploy.plan import Plan
     from trt_nemotron.measure.bench.clock_choice import ClockWish
+    from trt_nemotron.measure.bench.figures.roofline import Ceiling
     from trt_nemotron.measure.bench.figures.summary import Slo, Summary
+    from trt_nemotron.measure.bench.ramp import RampChooser
     from trt_nemotron.measure.bench.search import Ramp
     from trt_nemotron.measure.bench.values import Environment, Measurement
     from trt_nemotron.openai.dialect import Dialect
-
-__all__ = ["command", "parse_slo"]
+    from trt_nemotron.progress import Progress
 
 
 @click.command(short_help="Measure latency, truthfully.")
@@ -50,6 +54,11 @@ __all__ = ["command", "parse_slo"]
 )
 @click.option(
     "--slo", metavar="NAME=MS,...", help="Limits that good requests keep: ttft_ms, tpot_ms, e2e_ms."
+)
+@click.option(
+    "--energy",
+    is_flag=True,
+    help="Measure joules per output token; the server must run on this machine.",
 )
 @click.option(
     "--out",
@@ -71,6 +80,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     slo: str | None,
     dialect: str,
     api_key_env: str | None,
+    energy: bool,
     out: Path | None,
     replay: Path | None,
     as_json: bool,
@@ -106,6 +116,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     if dry_run:
         _show_plan(subject, wish, as_json)
         return 0
+    plan = _plan_of(subject)
     measurement, ramp = _measure(
         subject,
         wish,
@@ -113,9 +124,12 @@ def command(  # noqa: PLR0917 - click passes them all by name
         dialect_name=dialect,
         api_key=read_api_key(api_key_env),
         clock_wish=clock_wish,
+        measures_energy=energy,
         as_json=as_json,
     )
-    return _conclude(measurement, limits, out, as_json, ramp)
+    if out is not None:
+        _keep(measurement, out)
+    return _show(measurement, limits, as_json, ramp, _ceilings(plan, measurement))
 
 
 def _refuse_with_replay(endpoint: str | None, url: str | None, out: Path | None) -> None:
@@ -129,11 +143,30 @@ def _refuse_with_replay(endpoint: str | None, url: str | None, out: Path | None)
 def _environment_of(subject: Subject, model: str) -> "Environment":
     """The fingerprint, as far as it is known of the server."""
     from trt_nemotron.measure.bench.environment import UNKNOWN, describe_environment
-    from trt_nemotron.pipeline.handover import bundle_environment
 
     if subject.manifest is not None:
+        from trt_nemotron.pipeline.handover import bundle_environment
+
         return bundle_environment(subject.manifest)
     return describe_environment(model=model or UNKNOWN)
+
+
+def _plan_of(subject: Subject) -> "Plan | None":
+    """The plan behind a server of ours."""
+    if subject.bundle is None:
+        return None
+    from trt_nemotron.deploy.bundle.reader import read_bundle
+
+    return read_bundle(subject.bundle)[1]
+
+
+def _ceilings(plan: "Plan | None", measurement: "Measurement") -> "Sequence[Ceiling]":
+    """What the plan says that its board allows at best."""
+    if plan is None:
+        return ()
+    from trt_nemotron.pipeline.handover import roofline_ceilings
+
+    return roofline_ceilings(plan, measurement)
 
 
 def _show_plan(subject: Subject, wish: Wish, as_json: bool) -> None:
@@ -157,12 +190,12 @@ def _measure(
     dialect_name: str,
     api_key: str,
     clock_wish: "ClockWish",
+    measures_energy: bool,
     as_json: bool,
 ) -> "tuple[Measurement, Ramp | None]":
     import msgspec
 
     from trt_nemotron.measure.bench.discovery import discover_model
-    from trt_nemotron.measure.bench.ramp import RampChooser, order_of, ramp_note
     from trt_nemotron.measure.bench.runner import run_bench
 
     with drawn_progress(is_quiet=as_json) as progress:
@@ -170,9 +203,7 @@ def _measure(
         dialect = _choose_dialect(dialect_name, subject.url, api_key)
         model = subject.model or discover_model(subject.url, api_key=api_key)
         environment = _environment_of(subject, model)
-        chooser = None
-        if wish.is_ramp:
-            chooser = RampChooser(order_of(wish.workload), slo, progress)
+        chooser = _ramp_chooser(wish, slo, progress) if wish.is_ramp else None
         measurement = run_bench(
             subject.url,
             model,
@@ -185,11 +216,20 @@ def _measure(
             clock_wish=clock_wish,
             trace_s=wish.trace_s,
             choose_next=chooser,
+            measures_energy=measures_energy,
         )
     if chooser is None or chooser.ramp is None:
         return measurement, None
+    from trt_nemotron.measure.bench.ramp import ramp_note
+
     found = (*measurement.notes, ramp_note(chooser.ramp), *chooser.ramp.notes)
     return msgspec.structs.replace(measurement, notes=found), chooser.ramp
+
+
+def _ramp_chooser(wish: Wish, slo: "Slo | None", progress: "Progress") -> "RampChooser":
+    from trt_nemotron.measure.bench.ramp import RampChooser, order_of
+
+    return RampChooser(order_of(wish.workload), slo, progress)
 
 
 def _choose_dialect(name: str, url: str, api_key: str) -> "Dialect":
@@ -205,28 +245,24 @@ def _replay(path: Path, slo: "Slo | None", as_json: bool) -> int:
     return _show(read_measurement(path), slo, as_json)
 
 
-def _conclude(
-    measurement: "Measurement",
-    slo: "Slo | None",
-    out: Path | None,
-    as_json: bool,
-    ramp: "Ramp | None",
-) -> int:
+def _keep(measurement: "Measurement", path: Path) -> None:
     from trt_nemotron.measure.bench.replay import write_measurement
 
-    if out is not None:
-        size = write_measurement(out, measurement)
-        click.echo(f"kept in {out} ({size:,} bytes)", err=True)
-    return _show(measurement, slo, as_json, ramp)
+    size = write_measurement(path, measurement)
+    click.echo(f"kept in {path} ({size:,} bytes)", err=True)
 
 
 def _show(
-    measurement: "Measurement", slo: "Slo | None", as_json: bool, ramp: "Ramp | None" = None
+    measurement: "Measurement",
+    slo: "Slo | None",
+    as_json: bool,
+    ramp: "Ramp | None" = None,
+    ceilings: "Sequence[Ceiling]" = (),
 ) -> int:
     """Show the figures; a run that may not be judged ends in the exit code that says so."""
     from trt_nemotron.measure.bench.figures.summarise import summarise
 
-    summary = summarise(measurement, slo)
+    summary = summarise(measurement, slo, ceilings)
     if as_json:
         tree = _as_tree(measurement, summary)
         print_json(tree if ramp is None else {**tree, "ramp": ramp})
@@ -245,5 +281,7 @@ def _as_tree(measurement: "Measurement", summary: "Summary") -> dict[str, object
         "environment": measurement.environment,
         "workload": measurement.workload,
         "client": measurement.client,
+        "server_side": measurement.server_side,
+        "energy": measurement.energy,
         "summary": summary,
     }

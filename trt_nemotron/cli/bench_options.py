@@ -96,7 +96,6 @@ def read_wish(given: dict[str, Any]) -> Wish:
     Raises:
         InvalidInput: a value that cannot be measured, or options that contradict each other.
     """
-    from trt_nemotron.measure.bench.ramp import order_of
     from trt_nemotron.measure.bench.workload import change_workload, find_profile
 
     profile, is_ramp = given["profile"], given["ramp"]
@@ -125,6 +124,8 @@ def read_wish(given: dict[str, Any]) -> Wish:
         soak_s=given["soak"],
     )
     if is_ramp:
+        from trt_nemotron.measure.bench.ramp import order_of
+
         order_of(workload)
     return Wish(workload, profile, offsets, is_ramp)
 
@@ -238,9 +239,9 @@ def parse_slo(text: str | None) -> "Slo | None":
             limit = float(number)
         except ValueError:
             limit = 0.0
-        if name not in _SLO_NAMES or not 0.0 < limit < float("inf"):
+        if name not in _SLO_NAMES or name in limits or not 0.0 < limit < float("inf"):
             raise InvalidInput(
-                "--slo takes NAME=MS pairs",
+                "--slo takes NAME=MS pairs, each name once",
                 evidence=part.strip(),
                 next_step=f"Names: {', '.join(_SLO_NAMES)}. For example: ttft_ms=500,tpot_ms=30",
             )

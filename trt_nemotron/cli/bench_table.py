@@ -1,12 +1,12 @@
 """A measurement drawn for the terminal: one table, and what a reader must know beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from trt_nemotron.measure.bench.figures.summary import (
     SAMPLES_NEEDED,
-    ConcurrencySummary,
     Distribution,
+    LegSummary,
 )
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def _latency_table(summary: "Summary") -> "Table":
     return table
 
 
-def _leg_name(level: ConcurrencySummary) -> str:
+def _leg_name(level: LegSummary) -> str:
     """Streams, or the rate of an open loop, with the prompt length where it varies."""
     name = f"{level.rate_rps:g}/s" if level.rate_rps else str(level.concurrency)
     return f"{name} × {level.input_tokens}" if level.input_tokens else name  # noqa: RUF001
 
 
-def _is_shown(level: ConcurrencySummary, name: str) -> bool:
+def _is_shown(level: LegSummary, name: str) -> bool:
     """Time to first answer is a row of its own only where it differs from TTFT."""
     return name != "ttfa_ms" or level.ttfa_ms != level.ttft_ms
 
@@ -129,6 +129,8 @@ def _load_table(summary: "Summary") -> "Table":
     names = ["streams", "tokens/s", "per stream", "prompt", "good", "failed"]
     if summary.slo is not None:
         names.insert(3, "goodput/s")
+    more = [column for column in _RARE_COLUMNS if _is_known(summary, column[1])]
+    names += [title for title, _, _ in more]
     for name in names:
         table.add_column(name, justify="right")
     for level in summary.concurrencies:
@@ -142,17 +144,38 @@ def _load_table(summary: "Summary") -> "Table":
         ]
         if summary.slo is not None:
             cells.insert(3, _number(level.goodput_rps, digits=2))
+        cells += [form(getattr(level, name)) for _, name, form in more]
         table.add_row(*cells)
     return table
 
 
-def _failures(level: ConcurrencySummary) -> str:
+def _is_known(summary: "Summary", name: str) -> bool:
+    return any(getattr(level, name) is not None for level in summary.concurrencies)
+
+
+def _failures(level: LegSummary) -> str:
     failed = {name: count for name, count in level.outcomes.items() if name != "ok"}
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in failed.items()) or "0"
 
 
 def _number(value: float | None, digits: int = 0) -> str:
     return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    return NONE if value is None else f"{value:.0%}"
+
+
+def _joules(value: float | None) -> str:
+    return _number(value, digits=3)
+
+
+_RARE_COLUMNS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+    ("of roofline", "roofline_ratio", _share),
+    ("watts", "watts", _number),
+    ("J/token", "joules_per_token", _joules),
+)
+"""Shown where they are known of any leg."""
 
 
 def _context_lines(measurement: "Measurement", summary: "Summary") -> list[str]:

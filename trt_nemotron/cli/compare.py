@@ -43,7 +43,7 @@ def command(
     trt-nemotron compare before.json.gz after.json.gz
     trt-nemotron compare a.json.gz b.json.gz c.json.gz --html compared.html
     """
-    from trt_nemotron.cli.bench import parse_slo
+    from trt_nemotron.cli.bench_options import parse_slo
     from trt_nemotron.measure.bench.replay import read_measurement
     from trt_nemotron.measure.compare import compare
 

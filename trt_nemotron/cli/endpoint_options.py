@@ -37,12 +37,13 @@ class Subject:
 
     Attributes:
         model: empty when it is left to the server.
-        manifest: of the bundle behind it, where this tool started it.
+        manifest, bundle: of the bundle behind it, and its folder, where this tool started it.
     """
 
     url: str
     model: str
     manifest: "Manifest | None" = None
+    bundle: Path | None = None
 
 
 def endpoint_options(function: FunctionT) -> FunctionT:
@@ -97,4 +98,4 @@ def _registered(name: str, model: str) -> Subject:
             next_step="Start one with trt-nemotron serve, or give a --url.",
         )
     manifest = read_document(Path(found.bundle) / MANIFEST_NAME, Manifest)
-    return Subject(found.url, model or found.model, manifest)
+    return Subject(found.url, model or found.model, manifest, Path(found.bundle))

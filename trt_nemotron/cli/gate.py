@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from trt_nemotron.cli.gate_ab import AbWish
     from trt_nemotron.measure.baselines.finding import Kept
     from trt_nemotron.measure.bench.values import Measurement
+    from trt_nemotron.measure.gate.values import StartFigures
 
-_NO_RATE = (
-    "the relative bounds were judged by one run against one, for which no false-alarm rate holds "
-    "(docs/gating.md); `gate --ab` has a stated one"
-)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -30,6 +27,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--baseline-store",
     metavar="FOLDER|git:BRANCH|s3://...",
     help="Take the current baseline from there, see `trt-nemotron baseline`.",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The bundle that was served: what its last start showed is judged by.",
 )
 @ab_options
 @click.option("--self-test", is_flag=True, help="Inject known regressions; see which are caught.")
@@ -58,7 +60,8 @@ def command(
     """Judge MEASUREMENT, a file that `bench` wrote, against a budget; or two bundles in turn.
 
     Exits with 0 when every bound is kept, 1 when one is missed, 4 when the run may not be judged,
-    5 without a baseline to compare with, 6 when the samples do not decide.
+    5 without a baseline to compare with, 6 when the samples do not decide or a stored baseline is
+    too coarse to tell.
 
     \b
     trt-nemotron gate out/measurement.json.gz --budget cpu --smoke out/smoke.json
@@ -93,8 +96,6 @@ def command(
 def _judge(
     path: Path, budget: str, given: dict[str, Any], outputs: Outputs, *, is_dry: bool
 ) -> int:
-    from msgspec.structs import replace
-
     from trt_nemotron.document import read_document
     from trt_nemotron.measure.bench.replay import read_measurement
     from trt_nemotron.measure.gate.budget import find_budget
@@ -115,9 +116,8 @@ def _judge(
         baseline=kept.baseline,
         why_no_baseline=kept.why_none,
         history=kept.history,
+        start=_find_start(given["bundle"]),
     )
-    if kept.baseline is not None and bounds.relative:
-        verdict = replace(verdict, remarks=(*verdict.remarks, _NO_RATE))
     return conclude(verdict, notice_for(run.environment), outputs, budget=budget, is_dry=is_dry)
 
 
@@ -130,3 +130,14 @@ def _find_kept(run: "Measurement", path: Path | None, location: str | None) -> "
 
         return find_kept(open_storage(location), run)
     return Kept(baseline=None if path is None else read_measurement(path))
+
+
+def _find_start(bundle: Path | None) -> "StartFigures | None":
+    """What the last start of a bundle showed; nothing where none did."""
+    if bundle is None:
+        return None
+    from trt_nemotron.deploy.observed import read_observed
+    from trt_nemotron.pipeline.handover import start_figures
+
+    observed = read_observed(bundle)
+    return None if observed is None else start_figures(observed)

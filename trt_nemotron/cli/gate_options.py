@@ -92,7 +92,9 @@ def check_mode(
     if measurement is not None and budget is None:
         raise click.UsageError("Missing option '--budget'.")
     if measurement is None:
-        foreign = [name for name in ("smoke", "baseline", "baseline_store") if given[name]]
+        foreign = [
+            name for name in ("smoke", "baseline", "baseline_store", "bundle") if given[name]
+        ]
         if foreign:
             name = foreign[0].replace("_", "-")
             raise click.UsageError(f"--{name} is for a MEASUREMENT")

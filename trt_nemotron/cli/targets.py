@@ -44,6 +44,8 @@ def _show(target: "Target") -> None:
         release = f" {support.release}" if support.release else ""
         click.echo(f"  {support.runtime}{release} ({status}{default})")
         click.echo(f"    {support.reason}")
+        if support.release_reason:
+            click.echo(f"    {support.release}: {support.release_reason}")
         click.echo(click.style(f"    {support.source}", dim=True))
 
 
@@ -57,7 +59,18 @@ def _facts(target: "Target") -> "Iterator[str]":
         yield f"{memory.value / (1 << 30):.1f} GiB usable{_mark(memory)}{kind}"
     if target.gpu is not None:
         bandwidth = target.gpu.bandwidth_gb_s
-        yield f"{bandwidth.value:,.0f} GB/s{_mark(bandwidth)}, {target.gpu.sm_name}"
+        count = target.gpu.sm_count
+        sms = f", {count.value:.0f} SMs{_mark(count)}" if count else ""
+        yield f"{bandwidth.value:,.0f} GB/s{_mark(bandwidth)}, {target.gpu.sm_name}{sms}"
+    modes = [
+        f"{mode.name} {mode.power_w.value:.0f} W{_mark(mode.power_w)}"
+        for mode in target.power_modes
+        if mode.power_w
+    ]
+    if modes:
+        yield f"power: {', '.join(modes)}"
+    if target.container_platform:
+        yield f"containers for {target.container_platform}"
 
 
 def _mark(figure: "Figure") -> str:

@@ -35,6 +35,7 @@ class Observed(Document, frozen=True, kw_only=True):
         facts, buffers: what the server printed.
         memory, figures: the plan beside it.
         phases: what the start went through, and how long it took where the log has times.
+        ready_s: from starting it until it had generated a token; `None` where nobody timed it.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/observed/1"
@@ -52,6 +53,7 @@ class Observed(Document, frozen=True, kw_only=True):
     memory: tuple[MemoryGap, ...] = ()
     figures: tuple[FactGap, ...] = ()
     phases: tuple[PhaseTime, ...] = ()
+    ready_s: float | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -75,6 +77,7 @@ def observe(
     *,
     phases: Iterable[tuple[str, str]] = (),
     image: str = "",
+    ready_s: float | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> Observed:
     """What `log`, the log of a start of `plan`, tells; pure but for the clock.
@@ -86,6 +89,7 @@ def observe(
         runtime: who reads it.
         phases: as the start's `Launch` has them.
         image: the image that ran; that of the manifest when empty.
+        ready_s: how long it took until it was ready.
         now: the clock.
     """
     buffers = runtime.reported_buffers(log)
@@ -107,6 +111,7 @@ def observe(
         memory=compare_memory(plan.ledger, buffers),
         figures=compare_facts(plan, facts),
         phases=phase_times(log, phases),
+        ready_s=ready_s,
     )
 
 
@@ -119,6 +124,7 @@ def record_start(
     *,
     phases: Iterable[tuple[str, str]] = (),
     image: str = "",
+    ready_s: float | None = None,
     progress: Progress = SILENT,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> Observed:
@@ -127,7 +133,9 @@ def record_start(
     A bundle that cannot be written, such as one on a read-only disk, is no reason to stop a server
     that runs: that it was not kept is noted too.
     """
-    observed = observe(plan, manifest, log, runtime, phases=phases, image=image, now=now)
+    observed = observe(
+        plan, manifest, log, runtime, phases=phases, image=image, ready_s=ready_s, now=now
+    )
     for warning in observed.warnings:
         progress.note(warning)
     try:
@@ -158,6 +166,7 @@ def record_server(
         runtime,
         phases=server.phases,
         image=endpoint.image,
+        ready_s=server.ready_s,
         progress=progress,
     )
 

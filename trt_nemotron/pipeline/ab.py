@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from trt_nemotron import __version__
 from trt_nemotron.document import write_atomically, write_document
+from trt_nemotron.measure.bench.kept_floors import KeptFloors
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.measure.gate.ab import AbRun, Arm, run_ab
 from trt_nemotron.measure.gate.ab_judge import require_relative
@@ -181,9 +182,11 @@ def _measure(task: _Task, subjects: Subjects) -> AbResult:
     if not smoke.passed:
         return AbResult(smoke_failure(task.plan.budget.target, smoke), smoke, None, notice)
 
+    floors = KeptFloors()
+
     def measure(arm: Arm, number: int) -> Measurement:
         with subjects.at(arm) as subject:
-            run = subject.bench(numbered(task.workload, number))
+            run = subject.bench(numbered(task.workload, number), floors)
         keep_run(task.out, arm, number, run)
         return run
 

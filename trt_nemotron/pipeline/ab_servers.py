@@ -18,7 +18,7 @@ from trt_nemotron.deploy.serving.placing import choose_place
 from trt_nemotron.deploy.serving.server import RunningServer, start_server
 from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.runner import run_bench
+from trt_nemotron.measure.bench.runner import MeasureClient, run_bench
 from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
 from trt_nemotron.measure.gate.ab import Arm as Side
 from trt_nemotron.openai.client import Client
@@ -47,8 +47,8 @@ class Subject:
     api_key: str = ""
     server: RunningServer | None = None
 
-    def bench(self, workload: Workload) -> Measurement:
-        """One run."""
+    def bench(self, workload: Workload, measure_client: MeasureClient) -> Measurement:
+        """One run, with a client that was measured so."""
         with ExitStack() as guarded:
             if self.server is not None:
                 guarded.enter_context(server_answers_for(self.server))
@@ -60,6 +60,7 @@ class Subject:
                 self.environment,
                 profile="ab",
                 api_key=self.api_key,
+                measure_client=measure_client,
             )
 
 

@@ -18,12 +18,12 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 
 from trt_nemotron import __version__
-from trt_nemotron.deploy.actual_memory import MemoryGap, in_words
+from trt_nemotron.deploy.actual_memory import in_words
 from trt_nemotron.deploy.bundle.reader import verify_bundle
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.bundle.writer import build_bundle
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
-from trt_nemotron.deploy.observed import record_server
+from trt_nemotron.deploy.observed import Observed, record_server
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
@@ -54,7 +54,12 @@ from trt_nemotron.measure.smoke.values import SmokeReport
 from trt_nemotron.openai.client import Client
 from trt_nemotron.pipeline.answering import NEWS_S, api_key_of, server_answers_for
 from trt_nemotron.pipeline.folder import BUNDLE, clear_results, endpoint_name, sole_user_of
-from trt_nemotron.pipeline.handover import bundle_environment, physical_limits, plan_facts
+from trt_nemotron.pipeline.handover import (
+    bundle_environment,
+    physical_limits,
+    plan_facts,
+    start_figures,
+)
 from trt_nemotron.pipeline.order import CheckOrder, CheckResult
 from trt_nemotron.pipeline.record import Audience, CheckRecord
 from trt_nemotron.pipeline.stages import Stages
@@ -82,7 +87,7 @@ class _Check:
         self._stages = stages
         self._audience = stages.audience
         self._out = order.out
-        self._memory: tuple[MemoryGap, ...] = ()
+        self._observed: Observed | None = None
         self._started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
 
     def run(self) -> CheckResult:
@@ -137,8 +142,8 @@ class _Check:
                 place = choose_place(runtime, plan, manifest, self._order.place)
                 server = held.enter_context(self._start(manifest, plan, place))
                 observed = record_server(server, plan, manifest, runtime, self._audience)
-                self._memory = observed.memory
-                findings = (f"ready at {server.endpoint.url}", in_words(self._memory))
+                self._observed = observed
+                findings = (f"ready at {server.endpoint.url}", in_words(observed.memory))
                 notes.say("; ".join(filter(None, findings)), "server.log")
             yield server
 
@@ -218,6 +223,7 @@ class _Check:
                 measurement,
                 smoke=smoke,
                 limits=physical_limits(plan, measurement.workload),
+                start=None if self._observed is None else start_figures(self._observed),
             )
             notice = notice_for(measurement.environment)
             write_document(self._out / "verdict.json", verdict)
@@ -258,7 +264,7 @@ class _Check:
             exit_code=code,
             stages=self._stages.all(),
             folder=str(self._out),
-            memory=self._memory,
+            memory=() if self._observed is None else self._observed.memory,
         )
         write_document(self._out / "check.json", record)
         return record

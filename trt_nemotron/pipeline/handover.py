@@ -5,11 +5,13 @@ translated here.
 """
 
 from trt_nemotron.deploy.bundle.values import Manifest
+from trt_nemotron.deploy.observed import Observed
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.roofline import LOWEST_PUBLISHED_SHARE
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.values import Environment, Workload
-from trt_nemotron.measure.gate.values import PhysicalLimit
+from trt_nemotron.measure.bench.figures.roofline import Ceiling
+from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
+from trt_nemotron.measure.gate.values import PhysicalLimit, StartFigures
 from trt_nemotron.measure.report.contents import MemoryLine, PlanFacts, SettingLine
 
 
@@ -69,7 +71,7 @@ def physical_limits(plan: Plan, workload: Workload) -> tuple[PhysicalLimit, ...]
     roofline = plan.roofline
     if roofline is None or roofline.basis != "files":
         return ()
-    tokens = workload.input_tokens
+    tokens = min(workload.input_ladder or (workload.input_tokens,))
     moved = f"{roofline.step_bytes(1, tokens):,} bytes / {roofline.bandwidth_gb_s:g} GB/s"
     return tuple(
         limit
@@ -89,4 +91,46 @@ def physical_limits(plan: Plan, workload: Workload) -> tuple[PhysicalLimit, ...]
                 source=f"roofline at {concurrency} sequences and {tokens} tokens of context",
             ),
         )
+    )
+
+
+def roofline_ceilings(plan: Plan, measurement: Measurement) -> tuple[Ceiling, ...]:
+    """What the board allows at best for each leg measured, for `roofline_ratio`.
+
+    Nothing where the plan holds no roofline from files, see `physical_limits`. Of a leg's contexts
+    the shortest one is taken, its wished prompt, so no step of it can beat the ceiling.
+    """
+    roofline = plan.roofline
+    if roofline is None or roofline.basis != "files":
+        return ()
+    return tuple(
+        Ceiling(
+            concurrency=concurrency,
+            most_tokens_s=roofline.point(concurrency, tokens or usual).most_tokens_s,
+            input_tokens=tokens,
+            source=f"roofline at {concurrency} sequences and {tokens or usual} tokens of context",
+        )
+        for usual in (measurement.workload.input_tokens,)
+        for concurrency, tokens in dict.fromkeys(
+            (record.concurrency, record.leg_input_tokens) for record in measurement.records
+        )
+    )
+
+
+def start_figures(observed: Observed) -> StartFigures:
+    """What a start showed, as far as a budget may bound it.
+
+    Of the memory the worst part counts, among those that the plan claims to know to the byte; what
+    it only estimates, nobody can be held to.
+    """
+    exact = [abs(gap.gap) for gap in observed.memory if gap.is_exact]
+    missing = (
+        "its log says nothing of memory that the plan knows exactly" if not exact else "",
+        "it was not timed" if observed.ready_s is None else "",
+    )
+    return StartFigures(
+        configuration_sha256=observed.configuration_sha256,
+        startup_s=observed.ready_s,
+        memory_gap_share=max(exact, default=None),
+        why_none="; ".join(filter(None, missing)),
     )

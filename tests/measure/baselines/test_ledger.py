@@ -151,8 +151,10 @@ def test_a_name_may_be_short_but_not_ambiguous(storage: Storage, make_measuremen
     assert ledger.named(first.id[:-1]) == first
     assert ledger.named(second.id) == second
     for name in ("cpu-", "spark", ""):
-        with pytest.raises(InvalidInput, match="baselines are called"):
+        with pytest.raises(InvalidInput, match="baselines are called") as caught:
             ledger.named(name)
+        assert first.id in caught.value.evidence, "those there are, to choose from"
+        assert second.id in caught.value.evidence
 
 
 def test_a_run_that_was_changed_afterwards_is_refused(tmp_path, make_measurement, clock):
@@ -173,3 +175,23 @@ def test_files_that_no_event_names_are_no_baselines(tmp_path, make_measurement, 
     assert read_ledger(Folder(tmp_path)).baselines == ()
     assert record(Folder(tmp_path), make_measurement(), clock=clock).run_sha256 == kept.run_sha256
     assert sha256_of(make_measurement()) == kept.run_sha256
+
+
+def test_a_run_whose_latency_moved_is_not_recorded(storage: Storage, make_measurement, clock):
+    run = make_measurement(concurrencies=(1,))
+    late = 20_000_000
+    slow = [
+        msgspec.structs.replace(
+            record,
+            finished_ns=record.finished_ns + late,
+            chunks=tuple(
+                msgspec.structs.replace(chunk, received_ns=chunk.received_ns + late)
+                for chunk in record.chunks
+            ),
+        )
+        for record in run.records[:8]
+    ]
+    moved = msgspec.structs.replace(run, records=(*slow, *run.records[8:]))
+    with pytest.raises(NoValidMeasurement) as caught:
+        record(storage, moved, clock=clock)
+    assert "drifted" in caught.value.evidence

@@ -1,11 +1,34 @@
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trt_nemotron.measure.bench.figures.binomial import chance_of_at_most
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, SmokeRule
 
 MakeBudget = Callable[..., Budget]
+
+MUTATION = Path(__file__).with_name("mutation.py")
+SURVIVING_SHARE = 0.05
+
+
+def try_mutants(every: int, first: int) -> tuple[int, list[str], float]:
+    """Of a sample: how many were tried, which survived, and how likely so many are if one in twenty
+    of all survives. A sample of twenty cannot show more; `python mutation.py` tries all.
+    """
+    ran = subprocess.run(
+        [sys.executable, str(MUTATION), "--every", str(every), "--first", str(first)],
+        capture_output=True, text=True, check=False, timeout=900,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout)
+    fewer = len(report["survived"]) - 1
+    chance = 1.0 - chance_of_at_most(fewer, report["tried"], SURVIVING_SHARE)
+    return report["tried"], report["survived"], chance
 
 
 @pytest.fixture

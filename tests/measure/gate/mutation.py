@@ -1,6 +1,6 @@
-"""Mutation run of the gate: change its source in small wrong ways and see the gate's tests fail.
+"""Mutation run of gate and baselines: change their source in small wrong ways, see tests fail.
 
-    python tests/measure/gate/mutation.py [--every N] [--only MODULE]
+    python tests/measure/gate/mutation.py [--every N] [--first K] [--only MODULE ...]
 
 Comparisons are flipped, directions and ends of intervals swapped, numbers moved, `and` and `or`
 exchanged, conditions negated. Each mutant runs in a process forked from one that has everything
@@ -22,12 +22,14 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[2]
-GATE = ROOT / "trt_nemotron" / "measure" / "gate"
-MODULES = (
-    "ab", "ab_judge", "baseline", "budget", "changepoint", "design", "family", "history",
-    "judge", "key", "metrics", "outcome", "result", "rule", "signed_rank", "smoke_rule", "tail",
-    "validity",
-)  # fmt: skip
+MEASURE = ROOT / "trt_nemotron" / "measure"
+MODULES = tuple(
+    f"{package}.{path.stem}"
+    for package in ("gate", "baselines")
+    for path in sorted((MEASURE / package).glob("*.py"))
+    if path.stem not in {"__init__", "values"}
+)
+"""All that decides; the values themselves only hold what was decided."""
 LONGEST_SECONDS = 120
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -59,7 +61,8 @@ class Mutant:
 
 
 def mutants(module: str) -> Iterator[Mutant]:
-    tree = ast.parse((GATE / f"{module}.py").read_text())
+    package, _, name = module.partition(".")
+    tree = ast.parse((MEASURE / package / f"{name}.py").read_text())
     nodes = list(_judging_nodes(tree))
     for place, node in enumerate(nodes):
         for what, change in _changes(node):
@@ -143,7 +146,7 @@ class MutantLoader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives the one module its mutated source."""
 
     def __init__(self, mutant: Mutant) -> None:
-        self.name = f"trt_nemotron.measure.gate.{mutant.module}"
+        self.name = f"trt_nemotron.measure.{mutant.module}"
         self.source = mutant.source
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
@@ -177,20 +180,31 @@ def _run_tests(mutant: Mutant | None) -> int:
     os.dup2(quiet, 2)
     if mutant is not None:
         sys.meta_path.insert(0, MutantLoader(mutant))
-    first = FOLDER / f"test_{_tested_by(mutant.module)}.py" if mutant is not None else FOLDER
-    tests = [str(first)] if first.exists() else []
-    tests += [str(path) for path in sorted(FOLDER.glob("test_*.py")) if path != first]
-    tests = [path for path in tests if not path.endswith("test_mutants.py")]
+    tests = [str(path) for path in _tests_for("gate.judge" if mutant is None else mutant.module)]
     options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     for plugin in ("randomly", "cacheprovider", "faulthandler"):
         options += ["-p", f"no:{plugin}"]
     return int(pytest.main([*options, f"--rootdir={ROOT}", *tests]))
 
 
-def _tested_by(module: str) -> str:
-    """Whose tests are the likeliest to kill: its own, or those of the module that uses it."""
-    others = {"ab_judge": "ab", "history": "changepoint", "key": "judge", "smoke_rule": "judge"}
-    return others.get(module, module)
+LIKELIEST = {
+    "gate.ab_judge": "ab", "gate.history": "changepoint", "gate.key": "judge",
+    "gate.smoke_rule": "judge", "gate.absolute": "drift", "gate.relative": "drift",
+    "gate.examined": "place", "gate.ab_power": "ab_record", "baselines.finding": "ledger",
+    "baselines.git_branch": "storage",
+}  # fmt: skip
+"""Whose tests kill a module's mutants soonest, where they are not called like the module."""
+
+
+def _tests_for(module: str) -> list[Path]:
+    """All tests of the module's package, the likeliest to kill first."""
+    package, _, name = module.partition(".")
+    folder = FOLDER.parent / package
+    first = folder / f"test_{LIKELIEST.get(module, name)}.py"
+    others = [path for path in sorted(folder.glob("test_*.py")) if "mutants" not in path.name]
+    if name != "bucket":  # a server has to start for those
+        others = [path for path in others if path.stem != "test_bucket"]
+    return sorted(others, key=lambda path: path != first)
 
 
 def _import_all_but_the_gate() -> None:
@@ -207,15 +221,16 @@ def _import_all_but_the_gate() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="run every N-th mutant only")
-    parser.add_argument("--only", choices=MODULES, help="mutate this module only")
+    parser.add_argument("--first", type=int, default=0, help="begin with the K-th of them")
+    parser.add_argument("--only", choices=MODULES, nargs="+", help="mutate these modules only")
     chosen = parser.parse_args()
     os.chdir(ROOT)
     _import_all_but_the_gate()
     if is_killed(None):
         sys.exit("the gate's tests fail without any mutant")
-    names = MODULES if chosen.only is None else (chosen.only,)
+    names = chosen.only or MODULES
     everything = [mutant for name in names for mutant in mutants(name)]
-    tried = everything[:: chosen.every]
+    tried = everything[chosen.first :: chosen.every]
     survived = [f"{m.module}:{m.line} {m.what}" for m in tried if not is_killed(m)]
     report = {"mutants": len(everything), "tried": len(tried), "survived": survived}
     print(json.dumps(report, indent=2))

@@ -103,5 +103,6 @@ def test_power_falls_with_the_noise_and_turns_with_the_direction():
     powers = [power_at(METRICS["tpot_p50_ms"], design, 3.0, 5.0, s).caught for s in (1, 10, 40)]
     assert powers[0] == 1.0 > powers[1] > powers[2]
     assert power_at(METRICS["tokens_per_s"], design, 3.0, 5.0, 1.0).caught == 1.0
+    assert powers[1] == 0.785, "the same table each time"
     nothing = power_at(METRICS["tpot_p50_ms"], design, 3.0, 0.0, 1.0)
     assert (nothing.caught, nothing.pairs) == (0.0, 0)

@@ -303,7 +303,8 @@ def test_without_a_baseline_a_relative_bound_is_no_pass(
 
 
 @pytest.mark.parametrize(
-    ("tpot_ms", "decision"), [(0.5, "pass"), (0.4, "pass"), (0.6, "fail"), (0.55, "inconclusive")]
+    ("tpot_ms", "decision"),
+    [(0.5, "pass"), (0.4, "pass"), (0.55, "inconclusive"), (0.6, "inconclusive"), (1.4, "fail")],
 )
 def test_a_run_is_compared_with_its_baseline(
     make_measurement: MakeRun, make_budget: MakeBudget, tpot_ms: float, decision: str
@@ -418,7 +419,7 @@ def test_a_baseline_without_that_concurrency_or_with_few_samples_is_none(
 
 def test_swapped_files_are_found(make_measurement: MakeRun, make_budget: MakeBudget):
     old = steady(make_measurement, 0.5)
-    slower = steady(make_measurement, 1.0, started_at=LATER, seed=2)
+    slower = steady(make_measurement, 2.0, started_at=LATER, seed=2)
     assert judge(relative(make_budget), slower, baseline=old).decision == "fail"
     verdict = judge(relative(make_budget), old, baseline=slower)
     assert verdict.decision == "invalid"

@@ -7,19 +7,58 @@ from hypothesis import strategies as st
 
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 from trt_nemotron.measure.bench.figures.summarise import summarise
-from trt_nemotron.measure.bench.figures.summary import metric_names
+from trt_nemotron.measure.bench.figures.summary import LegSummary, metric_names
 from trt_nemotron.measure.bench.values import Measurement
-from trt_nemotron.measure.gate.metrics import METRICS, Cost, Gain, Interval, metric_named
+from trt_nemotron.measure.gate.metrics import (
+    METRICS,
+    UNGATED,
+    Cost,
+    Gain,
+    Interval,
+    metric_named,
+    why_ungated,
+)
+from trt_nemotron.measure.gate.values import StartFigures
+
+_NO_FIGURES = {
+    "concurrency", "rate_rps", "input_tokens", "requests", "good", "void", "kept", "outcomes",
+    "duration_s", "is_behind", "drifts", "tpot_at_worst_ms", "goodput_share_low",
+    "goodput_share_high",
+}  # fmt: skip
+"""Of a leg's summary: what names it, counts in it, and what belongs to another figure."""
 
 MakeRun = Callable[..., Measurement]
 
-MORE_IS_BETTER = {"tokens_per_s", "tokens_per_s_per_user", "goodput_rps"}
+MORE_IS_BETTER = {
+    "tokens_per_s", "tokens_per_s_per_user", "goodput_rps", "goodput_share", "achieved_rps"
+}  # fmt: skip
 POSITIVE = st.floats(min_value=1e-3, max_value=1e6)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_is_a_figure_that_the_client_knows(name: str):
-    assert name in metric_names()
+    if METRICS[name].scope == "leg":
+        assert name in metric_names()
+    else:
+        assert name in StartFigures.__struct_fields__
+
+
+@pytest.mark.parametrize("name", {*metric_names(), *LegSummary.__struct_fields__} - _NO_FIGURES)
+def test_every_figure_is_a_metric_or_says_why_not(name: str):
+    is_latency = name.endswith("_ms") and any(m.startswith(name[:-2]) for m in METRICS)
+    assert (name in METRICS or is_latency) is not bool(why_ungated(name))
+
+
+def test_no_reason_stands_for_a_figure_that_is_not_there():
+    figures = {*metric_names(), *LegSummary.__struct_fields__}
+    assert all(any(name in (f, *f.split("_")[:2]) for f in figures) for name in UNGATED)
+
+
+@pytest.mark.parametrize("name", ["itl_p50_ms", "ttft_mean_ms", "roofline_ratio", "queue_ms"])
+def test_a_figure_that_is_not_gated_says_why(name: str):
+    with pytest.raises(InvalidInput, match="cannot be gated") as caught:
+        metric_named(name)
+    assert why_ungated(name) in caught.value.evidence
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -33,7 +72,10 @@ def test_direction_is_the_type(name: str):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_unit_stands_in_the_name(name: str):
-    suffixes = {"ms": "_ms", "tokens/s": "tokens_per_s", "requests/s": "_rps", "share": "_share"}
+    suffixes = {
+        "ms": "_ms", "tokens/s": "tokens_per_s", "requests/s": "_rps", "share": "_share",
+        "s": "_s", "J/token": "joules_per_token",
+    }  # fmt: skip
     assert suffixes[METRICS[name].unit] in name
 
 
@@ -133,3 +175,11 @@ def test_too_few_samples_for_a_percentile_are_no_figure(make_measurement: MakeRu
     summary = summarise(make_measurement(requests=458, concurrencies=(1,), tokens=2)).at(1)
     with pytest.raises(NoValidMeasurement, match="459"):
         metric_named("ttft_p99_ms").interval(summary)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_what_a_late_client_and_a_queue_do_to_a_metric(name: str):
+    not_timed = {"error_share", "joules_per_token", "startup_s", "memory_gap_share"}
+    waiting = ("ttft", "ttfa", "e2e", "goodput")
+    assert METRICS[name].is_timed is (name not in not_timed)
+    assert METRICS[name].counts_waiting is name.startswith(waiting)

@@ -6,6 +6,7 @@ import pytest
 
 from trt_nemotron.measure.bench.values import ChunkRecord, Measurement, RequestRecord
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, WorkloadRule
+from trt_nemotron.measure.gate.place import Place
 from trt_nemotron.measure.gate.validity import fitness_faults, record_faults, sample_fault
 
 MakeRun = Callable[..., Measurement]
@@ -36,7 +37,7 @@ def test_a_sound_run_has_no_fault(make_measurement: MakeRun):
     run = make_measurement()
     assert record_faults(run) == ()
     assert fitness_faults(run, BUDGET) == ()
-    assert sample_fault(run, 1, 24) == ""
+    assert sample_fault(run, Place(concurrency=1), 24) == ""
 
 
 def test_warm_up_alone_is_no_run(make_measurement: MakeRun):
@@ -198,9 +199,9 @@ def test_a_client_without_any_lag_is_fine(make_measurement: MakeRun, change: Mak
 
 def test_only_good_requests_of_that_concurrency_count_as_samples(make_measurement: MakeRun):
     run = replace_record(make_measurement(), 0, outcome="timeout")
-    assert sample_fault(run, 1, 23) == ""
-    assert "23 good requests" in sample_fault(run, 1, 24)
-    assert sample_fault(run, 4, 24) == ""
-    assert "nothing was measured" in sample_fault(run, 2, 1)
+    assert sample_fault(run, Place(concurrency=1), 23) == ""
+    assert "23 good requests" in sample_fault(run, Place(concurrency=1), 24)
+    assert sample_fault(run, Place(concurrency=4), 24) == ""
+    assert "nothing was measured" in sample_fault(run, Place(concurrency=2), 1)
     warm = replace_record(make_measurement(), 0, is_warmup=True)
-    assert sample_fault(warm, 1, 24)
+    assert sample_fault(warm, Place(concurrency=1), 24)

@@ -29,6 +29,7 @@ class RunningServer:
 
     Attributes:
         phases: of its start, as its `Launch` has them.
+        ready_s: from its start until it had generated a token; `None` before.
         api_key_variable: the variable of ours that holds the key it asks for; empty for none.
     """
 
@@ -48,6 +49,7 @@ class RunningServer:
         self._grace_s = grace_s
         self._known_failures = tuple(known_failures)
         self._is_held = True
+        self.ready_s: float | None = None
         self.phases = launch.phases if launch else ()
         self.api_key_variable = launch.api_key_variable if launch else ""
 

@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -151,6 +152,7 @@ def start_server(
             manifest=manifest,
         )
     failures = _known_failures(plan, runtime)
+    begun = time.monotonic()
     server, pid = _start_held(start, registry, grace_s, failures, launch)
     question = Question(launch, url, manifest.served_model_name, timeout_s)
     readiness = Readiness(
@@ -163,6 +165,7 @@ def start_server(
     try:
         server.record(replace(server.endpoint, server_pid=pid, server_started=creation_time(pid)))
         url = readiness.wait()
+        server.ready_s = round(time.monotonic() - begun, 3)
         server.record(replace(server.endpoint, state="ready", url=url))
     except NotReady as fault:
         failure = server.failure(str(fault))

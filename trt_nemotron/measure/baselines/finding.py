@@ -7,8 +7,10 @@ from trt_nemotron.measure.baselines.ledger import read_ledger, read_run
 from trt_nemotron.measure.baselines.storage import Storage
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.baseline import time_of
-from trt_nemotron.measure.gate.changepoint import WINDOW
 from trt_nemotron.measure.gate.key import unknown_fields
+
+MOST_RUNS = 400
+"""Newest ones that are read: enough to tell of four bounds how far unchanged runs stray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def find_kept(storage: Storage, measurement: Measurement) -> Kept:
         for kept in ledger.history_of(measurement)
         if begun is not None and (then := time_of(kept.started_at)) is not None and then < begun
     ]
-    history = tuple(read_run(storage, kept) for kept in earlier[-WINDOW:])
+    history = tuple(read_run(storage, kept) for kept in earlier[-MOST_RUNS:])
     unknown = unknown_fields(measurement)
     if unknown:
         return Kept(None, f"the run has an unknown {unknown[0]}, so no baseline is comparable")

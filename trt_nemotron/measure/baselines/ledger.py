@@ -19,7 +19,8 @@ from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import Budget
 from trt_nemotron.measure.gate.key import key_differences, key_hash, key_of, unknown_fields
-from trt_nemotron.measure.gate.validity import fitness_faults, record_faults
+from trt_nemotron.measure.gate.place import Place
+from trt_nemotron.measure.gate.validity import drift_fault, fitness_faults, record_faults
 
 Clock = Callable[[], dt.datetime]
 _SHOWN = ("ttft_p50_ms", "tpot_p50_ms", "e2e_p50_ms")
@@ -235,7 +236,21 @@ def _faults(measurement: Measurement) -> tuple[str, ...]:
     return (
         *fitness_faults(measurement, anything_goes),
         *summarise(measurement).invalid_reasons,
+        *filter(None, (drift_fault(measurement, place) for place in _places(measurement))),
         *(f"its {name} is unknown, so nothing could be compared with it" for name in unknown),
+    )
+
+
+def _places(measurement: Measurement) -> tuple[Place, ...]:
+    """Where it was measured, each place once."""
+    legs = dict.fromkeys(record.leg for record in measurement.records if not record.is_warmup)
+    return tuple(
+        Place(
+            concurrency=0 if leg.rate_rps else leg.concurrency,
+            rate_rps=leg.rate_rps,
+            input_tokens=leg.input_tokens,
+        )
+        for leg in legs
     )
 
 

@@ -1,6 +1,6 @@
 """The client's own condition over a run, put together from every loop of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import get_args
@@ -10,11 +10,13 @@ from trt_nemotron.measure.bench.figures.request_figures import token_chunks
 from trt_nemotron.measure.bench.values import (
     ClientHealth,
     ClockSource,
+    Leg,
     LoopLag,
     RequestRecord,
     ScheduleLag,
 )
 from trt_nemotron.measure.bench.wire.loop import LoadResult
+from trt_nemotron.measure.bench.wire.run_queue import RunQueue
 from trt_nemotron.measure.bench.wire.stamps import Stamps, percentile_ms
 
 _CLOCKS: tuple[ClockSource, ...] = get_args(ClockSource)
@@ -23,12 +25,10 @@ _CLOCKS: tuple[ClockSource, ...] = get_args(ClockSource)
 
 @dataclass(slots=True)
 class HealthLog:
-    """Collects, loop by loop, what `ClientHealth` is made of.
+    """Collects, loop by loop, what `ClientHealth` is made of; lags are kept by leg."""
 
-    Lags are kept by concurrency; legs of the same one share them.
-    """
-
-    lags_ns: dict[int, list[int]] = field(default_factory=dict)
+    lags_ns: dict[Leg, list[int]] = field(default_factory=dict)
+    run_queues: dict[Leg, RunQueue] = field(default_factory=dict)
     read_lags_ns: list[int] = field(default_factory=list)
     sources: set[ClockSource] = field(default_factory=set)
     unstamped: int = 0
@@ -37,16 +37,17 @@ class HealthLog:
     process_cpu_ns: int = 0
     wall_ns: int = 0
     niceness: int = 0
-    schedule_lags_ns: dict[int, list[int]] = field(default_factory=dict)
+    schedule_lags_ns: dict[Leg, list[int]] = field(default_factory=dict)
     gaps: int = 0
     merged: int = 0
     void: int = 0
     lost_packets: int = 0
     repeated_segments: int = 0
 
-    def add_loop(self, concurrency: int, result: LoadResult) -> None:
+    def add_loop(self, leg: Leg, result: LoadResult) -> None:
         """Take over what a loop found of itself."""
-        self.lags_ns.setdefault(concurrency, []).extend(result.lags_ns)
+        self.lags_ns.setdefault(leg, []).extend(result.lags_ns)
+        self.run_queues[leg] = self.run_queues.get(leg, RunQueue()).plus(result.run_queue)
         self.niceness = result.niceness
         self.cpu_ns += result.cpu_ns
         self.process_cpu_ns += result.process_cpu_ns
@@ -71,12 +72,20 @@ class HealthLog:
         self.gaps += max(0, len(times) - 1)
         self.merged += sum(early == late for early, late in pairwise(times))
 
-    def add_schedule(self, concurrency: int, stamped: Mapping[int, tuple[int, Stamps]]) -> None:
+    def add_arrivals(self, leg: Leg, made: Iterable[tuple[RequestRecord, Stamps]]) -> None:
+        """Take over how much later than meant each request of an open loop was sent."""
+        self.schedule_lags_ns.setdefault(leg, []).extend(
+            max(0, record.sent_ns - record.intended_ns)
+            for record, stamps in made
+            if not stamps.void
+        )
+
+    def add_streams(self, leg: Leg, stamped: Mapping[int, tuple[int, Stamps]]) -> None:
         """Take over how long each stream waited between a response and its next request.
 
         `stamped` has, for each exchange by its index, the index of the one before and its times.
         """
-        self.schedule_lags_ns.setdefault(concurrency, []).extend(
+        self.schedule_lags_ns.setdefault(leg, []).extend(
             max(0, stamps.sent_ns - stamped[previous][1].finished_ns)
             for previous, stamps in stamped.values()
             if previous in stamped and not stamps.void and not stamped[previous][1].void
@@ -110,25 +119,35 @@ class HealthLog:
 
     def _loop_lags(self) -> tuple[LoopLag, ...]:
         return tuple(
-            LoopLag(concurrency=concurrency, p99_ms=max(0.0, percentile_ms(lags, 0.99)))
-            for concurrency, lags in self.lags_ns.items()
+            LoopLag(
+                concurrency=leg.concurrency,
+                p99_ms=max(0.0, percentile_ms(lags, 0.99)),
+                queue_mean_ms=self.run_queues.get(leg, RunQueue()).mean_ms,
+                rate_rps=leg.rate_rps,
+                input_tokens=leg.input_tokens,
+            )
+            for leg, lags in self.lags_ns.items()
         )
 
     def _schedule_lags(self) -> tuple[ScheduleLag, ...]:
         return tuple(
             ScheduleLag(
-                concurrency=concurrency,
+                concurrency=leg.concurrency,
                 p50_ms=percentile_ms(lags, 0.50),
                 p99_ms=percentile_ms(lags, 0.99),
+                rate_rps=leg.rate_rps,
+                input_tokens=leg.input_tokens,
             )
-            for concurrency, lags in self.schedule_lags_ns.items()
+            for leg, lags in self.schedule_lags_ns.items()
             if lags
         )
 
     def merge(self, other: "HealthLog") -> None:
         """Add what another log has collected."""
-        for concurrency, lags in other.lags_ns.items():
-            self.lags_ns.setdefault(concurrency, []).extend(lags)
+        for leg, lags in other.lags_ns.items():
+            self.lags_ns.setdefault(leg, []).extend(lags)
+        for leg, queue in other.run_queues.items():
+            self.run_queues[leg] = self.run_queues.get(leg, RunQueue()).plus(queue)
         self.read_lags_ns += other.read_lags_ns
         self.sources |= other.sources
         self.unstamped += other.unstamped
@@ -137,8 +156,8 @@ class HealthLog:
         self.process_cpu_ns += other.process_cpu_ns
         self.wall_ns += other.wall_ns
         self.niceness = other.niceness
-        for concurrency, lags in other.schedule_lags_ns.items():
-            self.schedule_lags_ns.setdefault(concurrency, []).extend(lags)
+        for leg, lags in other.schedule_lags_ns.items():
+            self.schedule_lags_ns.setdefault(leg, []).extend(lags)
         self.gaps += other.gaps
         self.merged += other.merged
         self.void += other.void

@@ -183,10 +183,27 @@ class Environment(Value, frozen=True, kw_only=True):
 
 
 class LoopLag(Value, frozen=True, kw_only=True):
-    """How late the client's timer fired in one closed loop."""
+    """How late the client was in one leg: its timer, and all that it did.
+
+    Attributes:
+        p99_ms: of how late its timer fired.
+        queue_mean_ms: how long its thread, when it had something to do, waited for a processor; -1
+            where the system does not tell (all but Linux).
+        rate_rps, input_tokens: of the leg, see `Leg`.
+    """
 
     concurrency: int
     p99_ms: float
+    rate_rps: float = 0.0
+    input_tokens: int = 0
+    queue_mean_ms: float = -1.0
+
+    @property
+    def leg(self) -> Leg:
+        """The leg it belongs to."""
+        return Leg(
+            concurrency=self.concurrency, rate_rps=self.rate_rps, input_tokens=self.input_tokens
+        )
 
 
 class FigureError(Value, frozen=True, kw_only=True):
@@ -202,13 +219,21 @@ class FigureError(Value, frozen=True, kw_only=True):
 
 
 class ScheduleLag(Value, frozen=True, kw_only=True):
-    """How long after a response's last byte the next request of its stream was sent, in one closed
-    loop: a stream that should be busy and was not.
+    """How much later than meant the client itself sent, in one leg.
+
+    In a closed loop from a response's last byte to the next request of its stream: a stream that
+    should be busy and was not. In an open loop from the meant start to the sending; what waited
+    because no more may be under way is in it.
+
+    Attributes:
+        rate_rps, input_tokens: of the leg, see `Leg`.
     """
 
     concurrency: int
     p50_ms: float
     p99_ms: float
+    rate_rps: float = 0.0
+    input_tokens: int = 0
 
 
 class ClientHealth(Value, frozen=True, kw_only=True):
@@ -226,7 +251,7 @@ class ClientHealth(Value, frozen=True, kw_only=True):
             -1 without kernel stamps.
         cpu_us_per_chunk: processor time of the measuring loop over the events that came, warm-up
             included.
-        loop_lags: the same lateness for each closed loop on its own.
+        loop_lags: the same lateness for each leg on its own.
         clock_steps: steps of the wall clock seen; requests across one carry user-space stamps.
         niceness: scheduling priority the loop was given; 0 where raising it was not allowed.
         unstamped_reads: reads for which the kernel gave no stamp although it was asked to.
@@ -234,7 +259,7 @@ class ClientHealth(Value, frozen=True, kw_only=True):
         measurement_error: of each figure, at the highest concurrency of the run, with its clock.
         read_lag_p50_ms: as `read_lag_p99_ms`. With packets the reader is late on purpose, and no
             figure depends on it.
-        schedule_lags: for each closed loop on its own.
+        schedule_lags: for each leg on its own; none for conversations with pauses.
         merged_share: share of token chunks that came in one segment or read with the one before.
         lost_packets: packets that the capture ring had no room for.
         repeated_segments: segments that were captured and brought nothing new.
@@ -307,7 +332,8 @@ class Measurement(Document, frozen=True, kw_only=True):
         profile: name of the workload profile it started from; empty for none.
         is_length_fixed: whether the server was asked for exactly `output_tokens` tokens.
         notes: what happened on the way that no record shows, one sentence each.
-        server_side, energy: of each leg where they were asked for and could be had.
+        server_side: of each leg for which the server tells its own figures.
+        energy: of each leg when it was asked for.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/measurement/1"

@@ -39,7 +39,7 @@ def vllm_result(
     streams = streams_of(measurement, leg)
     good = [stream for stream in streams if stream.is_good]
     return {
-        **_setup(measurement, leg, len(streams)),
+        **_setup(measurement, len(streams)),
         **_metadata(measurement, leg),
         **_traffic(measurement, leg),
         **_totals(streams, good),
@@ -50,7 +50,7 @@ def vllm_result(
     }
 
 
-def _setup(measurement: Measurement, leg: Leg, requests: int) -> dict[str, object]:
+def _setup(measurement: Measurement, requests: int) -> dict[str, object]:
     begun = time_of(measurement.started_at) or dt.datetime.fromtimestamp(0, dt.timezone.utc)
     return {
         "date": begun.strftime("%Y%m%d-%H%M%S"),

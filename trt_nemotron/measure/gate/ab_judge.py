@@ -134,7 +134,7 @@ def _run_faults(run: Measurement, budget: Budget) -> tuple[str, ...]:
     broken = record_faults(run)
     if broken:
         return broken
-    samples = (sample_fault(run, b.concurrency, budget.minimum_samples) for b in budget.relative)
+    samples = (sample_fault(run, b.place, budget.minimum_samples) for b in budget.relative)
     return (
         *fitness_faults(run, budget),
         *summarise(run, budget.slo).invalid_reasons,

@@ -17,9 +17,11 @@ from trt_nemotron.errors import InvalidInput
 from trt_nemotron.facts.location import budgets_folder
 from trt_nemotron.measure.bench.figures.summary import Slo
 from trt_nemotron.measure.gate.metrics import Gain, Metric, metric_named
+from trt_nemotron.measure.gate.place import Place
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0.0)]
+Rate = Annotated[float, msgspec.Meta(gt=0.0)]
 
 SMALLEST_RELATIVE_BOUND_PERCENT = 3.0
 """Two processes of one binary on one machine differ by themselves; below this a relative bound
@@ -27,12 +29,29 @@ would alarm on nothing (40 interleaved runs of identical servers, docs/gating.md
 
 
 class AbsoluteBound(Value, frozen=True, kw_only=True):
-    """A bound in the metric's own unit: `at_most` for a cost, `at_least` for a gain."""
+    """A bound in the metric's own unit: `at_most` for a cost, `at_least` for a gain.
+
+    Attributes:
+        concurrency: streams of a closed loop; or `rate_rps` of an open one. One of both names the
+            load, and neither stands with a metric of the start.
+        input_tokens: prompt length, for a run that has several.
+    """
 
     metric: str
-    concurrency: Count
+    concurrency: Count | None = None
+    rate_rps: Rate | None = None
+    input_tokens: Count | None = None
     at_most: float | None = None
     at_least: float | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(
+            concurrency=self.concurrency or 0,
+            rate_rps=self.rate_rps or 0.0,
+            input_tokens=self.input_tokens or 0,
+        )
 
     @property
     def limit(self) -> float:
@@ -47,6 +66,11 @@ class RelativeBound(Value, frozen=True, kw_only=True):
     metric: str
     concurrency: Count
     worse_by_at_most_percent: float
+
+    @property
+    def place(self) -> Place:
+        """Where it stands: always in a closed loop."""
+        return Place(concurrency=self.concurrency)
 
 
 class SmokeRule(Value, frozen=True, kw_only=True):
@@ -76,8 +100,8 @@ class Budget(Document, frozen=True, kw_only=True):
         status: `unmeasured` where nobody has taken a figure yet: there are no bounds, validity,
             physics and smoke are judged all the same, and the verdict is never a pass.
         about: what the bounds are for, shown with the verdict.
-        slo: latency limits of a request; `goodput_rps` counts the requests that keep them.
-        minimum_samples: fewest measured requests for each concurrency that has a bound.
+        slo: latency limits of a request; goodput counts the requests that keep them.
+        minimum_samples: fewest measured requests for each leg that has a bound.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/budget/1"
@@ -168,6 +192,7 @@ def _check_unmeasured(budget: Budget, origin: str) -> None:
 
 
 def _check_absolute(bound: AbsoluteBound, metric: Metric, origin: str) -> None:
+    _check_place(bound, metric, origin)
     given = [key for key in ("at_most", "at_least") if getattr(bound, key) is not None]
     if given != [metric.bound_key]:
         raise InvalidInput(
@@ -183,19 +208,39 @@ def _check_absolute(bound: AbsoluteBound, metric: Metric, origin: str) -> None:
             next_step="Give a finite number that a run could miss.",
         )
     if metric.unit == "share" and bound.limit >= 1:
+        never = "shown to be kept" if isinstance(metric, Gain) else "exceeded"
         raise InvalidInput(
-            f"{origin}: {metric.name} is a share of one; {bound.limit:g} can never be exceeded",
+            f"{origin}: {metric.name} is a share of one; {bound.limit:g} can never be {never}",
             next_step="Write 0.01 for one percent.",
         )
 
 
+def _check_place(bound: AbsoluteBound, metric: Metric, origin: str) -> None:
+    """A figure of the start has no place; any other is at so many streams or at a rate."""
+    loads = sum(load is not None for load in (bound.concurrency, bound.rate_rps))
+    if metric.scope == "start" and (loads or bound.input_tokens is not None):
+        raise InvalidInput(
+            f"{origin}: {metric.name} is of the server's start, which has no load",
+            next_step="Leave out `concurrency`, `rate_rps` and `input_tokens`.",
+        )
+    if metric.scope == "leg" and loads != 1:
+        raise InvalidInput(
+            f"{origin}: {metric.name} needs either `concurrency` or `rate_rps`",
+            evidence=f"{'both' if loads else 'neither'} given",
+            next_step="Name the streams of a closed loop, or the requests per second of an open "
+            "one.",
+        )
+    if bound.rate_rps is not None and not math.isfinite(bound.rate_rps):
+        raise InvalidInput(f"{origin}: {bound.rate_rps:g} requests/s is no rate")
+
+
 def _check_slo(budget: Budget, origin: str) -> None:
-    is_asked = any(bound.metric == "goodput_rps" for bound in budget.bounds)
+    asked = [bound.metric for bound in budget.bounds if bound.metric.startswith("goodput")]
     limits = [] if budget.slo is None else list(to_tree(budget.slo).values())
     given = [limit for limit in limits if limit is not None]
-    if is_asked and not given:
+    if asked and not given:
         raise InvalidInput(
-            f"{origin} bounds goodput_rps without an SLO to count by",
+            f"{origin} bounds {asked[0]} without an SLO to count by",
             next_step="Add `slo: {ttft_ms: ..., tpot_ms: ...}`.",
         )
     if not all(math.isfinite(limit) and limit > 0 for limit in given):
@@ -219,10 +264,11 @@ def _check_relative(bound: RelativeBound, metric: Metric, origin: str) -> None:
 
 
 def _check_no_twins(bounds: Sequence[AbsoluteBound | RelativeBound], origin: str) -> None:
-    counts = Counter((bound.metric, bound.concurrency) for bound in bounds)
-    for (name, concurrency), count in counts.items():
+    counts = Counter((bound.metric, bound.place) for bound in bounds)
+    for (name, place), count in counts.items():
         if count > 1:
+            where = f" at {place.title}" if metric_named(name).scope == "leg" else ""
             raise InvalidInput(
-                f"{origin}: {name} at concurrency {concurrency} is bounded {count} times",
+                f"{origin}: {name}{where} is bounded {count} times",
                 next_step="Keep one of them.",
             )

@@ -22,9 +22,9 @@ def creep_remarks(budget: Budget, runs: Sequence[Measurement]) -> Iterator[str]:
 
     Runs that cannot be compared with the last one are left out.
     """
-    comparable = [run for run in runs if not key_differences(key_of(runs[-1]), key_of(run))]
+    comparable = _comparable(runs, runs[-1])[-WINDOW:]
     for bound in budget.relative:
-        dated = list(_figures(bound, comparable[-WINDOW:]))
+        dated = list(_figures(bound, comparable))
         metric = metric_named(bound.metric)
         change = find_change(metric, [figure for _, figure in dated])
         if change is not None:
@@ -34,6 +34,18 @@ def creep_remarks(budget: Budget, runs: Sequence[Measurement]) -> Iterator[str]:
                 f"runs, most of all at the one of {dated[change.place][0]}: compare with what was "
                 "there before it"
             )
+
+
+def comparable_figures(
+    bound: RelativeBound, runs: Sequence[Measurement], run: Measurement
+) -> list[tuple[str, float]]:
+    """When each of `runs` that may be compared with `run` was started, and its figure."""
+    return list(_figures(bound, _comparable(runs, run)))
+
+
+def _comparable(runs: Sequence[Measurement], run: Measurement) -> list[Measurement]:
+    key = key_of(run)
+    return [each for each in runs if not key_differences(key, key_of(each))]
 
 
 def _figures(bound: RelativeBound, runs: Sequence[Measurement]) -> Iterator[tuple[str, float]]:

@@ -14,10 +14,12 @@ from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
-from trt_nemotron.measure.bench.figures.summary import ConcurrencySummary
+from trt_nemotron.measure.bench.figures.summary import LegSummary
 from trt_nemotron.measure.gate.values import Direction
 
-Unit = Literal["ms", "tokens/s", "requests/s", "share"]
+Unit = Literal["ms", "s", "tokens/s", "requests/s", "share", "J/token"]
+Scope = Literal["leg", "start"]
+"""Of what there is one figure: each leg of a run, or the start of the server."""
 BoundKey = Literal["at_most", "at_least"]
 
 
@@ -43,20 +45,28 @@ class Metric(ABC):
         name: with its unit, as budgets and figures call it.
         title: what it is, for people.
         quantile: of a percentile; nothing for a value that a run has once, which has no limits.
+        is_timed: whether it comes from the client's clock, and so suffers from a late client.
+        counts_waiting: whether it grows without end while a server is offered more than it serves.
+        is_proportion: whether it is a share of the requests with exact limits.
+        scope: of what there is one.
     """
 
     name: str
     title: str
     unit: Unit
     quantile: float | None = None
+    is_timed: bool = True
+    counts_waiting: bool = False
+    is_proportion: bool = False
+    scope: Scope = "leg"
 
     direction: ClassVar[Direction]
     bound_key: ClassVar[BoundKey]
 
     @property
-    def is_timed(self) -> bool:
-        """Whether it comes from the client's clock, and so suffers from a late client."""
-        return self.unit != "share"
+    def has_limits(self) -> bool:
+        """Whether a run says how uncertain it is."""
+        return self.quantile is not None or self.is_proportion
 
     @abstractmethod
     def is_within(self, figure: float, bound: float) -> bool:
@@ -82,7 +92,7 @@ class Metric(ABC):
     def after(self, before: float, loss: float) -> float:
         """The figure after such a loss: `loss` turned round."""
 
-    def interval(self, summary: ConcurrencySummary) -> Interval:
+    def interval(self, summary: LegSummary) -> Interval:
         """The figure with its limits.
 
         Raises:
@@ -175,6 +185,7 @@ def _latencies() -> list[Metric]:
             title=f"{title}, p{percent}",
             unit="ms",
             quantile=percent / 100.0,
+            counts_waiting=short != "tpot",
         )
         for short, title in titles.items()
         for percent in (50, 90, 95, 99)
@@ -188,12 +199,65 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             *_latencies(),
             Gain(name="tokens_per_s", title="output tokens, all streams", unit="tokens/s"),
             Gain(name="tokens_per_s_per_user", title="output tokens, one stream", unit="tokens/s"),
-            Gain(name="goodput_rps", title="requests within the SLO", unit="requests/s"),
-            Cost(name="error_share", title="requests that failed", unit="share"),
+            Gain(
+                name="goodput_rps",
+                title="requests within the SLO",
+                unit="requests/s",
+                counts_waiting=True,
+            ),
+            Gain(
+                name="goodput_share",
+                title="share of the requests within the SLO",
+                unit="share",
+                counts_waiting=True,
+                is_proportion=True,
+            ),
+            Gain(name="achieved_rps", title="good requests served", unit="requests/s"),
+            Cost(name="error_share", title="requests that failed", unit="share", is_timed=False),
+            Cost(
+                name="joules_per_token",
+                title="energy of an output token",
+                unit="J/token",
+                is_timed=False,
+            ),
+            Cost(
+                name="startup_s",
+                title="from starting the server to its first token",
+                unit="s",
+                is_timed=False,
+                scope="start",
+            ),
+            Cost(
+                name="memory_gap_share",
+                title="memory, taken against planned",
+                unit="share",
+                is_timed=False,
+                scope="start",
+            ),
         )
     }
 )
-"""Every metric a budget may name. Inter-token latency is not among them, see docs/gating.md."""
+"""Every metric a budget may name."""
+
+UNGATED: Mapping[str, str] = MappingProxyType(
+    {
+        "itl": "the gaps of one stream depend on each other, so a percentile over gaps is no "
+        "percentile over requests: bound tpot",
+        "mean": "one stalled request moves a mean, and it has no limits: bound a percentile",
+        "roofline_ratio": "a roofline is a limit of physics and judged as one: bound tokens_per_s",
+        "queue_ms": "waiting is part of TTFT and E2E, which count from when a request was meant",
+        "service_ttft_ms": "it leaves out the waiting: bound ttft, which users see",
+        "service_e2e_ms": "it leaves out the waiting: bound e2e, which users see",
+        "offered_rps": "it is the schedule's own rate, not the server's: bound achieved_rps",
+        "watts": "idle power is in it, and a slower server draws less: bound joules_per_token",
+        "tokens_per_chunk": "it says how the server cuts its answers, not how well it serves",
+        "shared_stamp_share": "it says how the chunks were read",
+        "doubtful_share": "it says how the chunks were read, and makes a run invalid by itself",
+        "prompt_tokens": "it is the work, see `workload` of a budget",
+        "cached_tokens": "it is the work, see `workload` of a budget",
+    }
+)
+"""Figures that no budget may bound, by name or by the statistic in it, and why."""
 
 
 def metric_named(name: str) -> Metric:
@@ -204,17 +268,19 @@ def metric_named(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    if name.startswith("itl"):
-        raise InvalidInput(
-            f"{name} cannot be gated",
-            evidence="The gaps of one stream depend on each other, so a percentile over gaps has "
-            "no limits of known confidence.",
-            next_step="Bound a tpot percentile, whose unit is the request; the report draws the "
-            "inter-token latencies.",
-        )
-    nearest = difflib.get_close_matches(name, METRICS, n=1)
+    why_not = why_ungated(name)
+    if why_not:
+        raise InvalidInput(f"{name} cannot be gated", evidence=f"{name}: {why_not}.")
+    nearest = difflib.get_close_matches(name, METRICS)
     raise InvalidInput(
         f"there is no metric called {name!r}",
         evidence=f"known: {', '.join(METRICS)}",
         next_step=f"Did you mean {nearest[0]}?" if nearest else "Choose one of those known.",
     )
+
+
+def why_ungated(name: str) -> str:
+    """Why a figure of this name is no metric; empty where nobody decided so."""
+    parts = name.split("_")
+    reasons = (UNGATED[part] for part in (name, parts[0], *parts[1:2]) if part in UNGATED)
+    return next(reasons, "")

@@ -41,11 +41,14 @@ def bound_result(
     interval = found.interval
     shown = "has no figure" if interval is None else f"is {show_interval(interval, metric)}"
     direction = metric.direction.replace("_", " ")
-    reason = f"{metric.name} at concurrency {bound.concurrency} {shown}, {allowed} ({direction})"
+    place = f" at {bound.place.title}" if metric.scope == "leg" else ""
+    reason = f"{metric.name}{place} {shown}, {allowed} ({direction})"
     return BoundResult(
         metric=metric.name,
         direction=metric.direction,
-        concurrency=bound.concurrency,
+        concurrency=bound.place.concurrency,
+        rate_rps=bound.place.rate_rps,
+        input_tokens=bound.place.input_tokens,
         decision=decision,
         figure=None if interval is None else interval.figure,
         bound=limit,

@@ -7,6 +7,7 @@ these functions say beforehand with which power.
 import math
 
 from trt_nemotron.errors import InvalidInput
+from trt_nemotron.measure.bench.figures.binomial import chance_of_at_most
 from trt_nemotron.measure.bench.figures.percentiles import rank_limits, samples_needed
 
 _MOST = 1_000_000
@@ -16,7 +17,7 @@ def chance_to_fail(requests: int, quantile: float, share_over: float) -> float:
     """How often the bound is found missed when `share_over` of all requests truly lie over it."""
     low, _ = rank_limits(requests, quantile)
     # The lower limit is the low-th smallest; it lies over the bound when fewer than that keep it.
-    return _at_most(low - 1, requests, 1.0 - share_over) if low else 0.0
+    return chance_of_at_most(low - 1, requests, 1.0 - share_over) if low else 0.0
 
 
 def requests_to_fail(quantile: float, share_over: float, power: float = 0.95) -> int:
@@ -41,17 +42,3 @@ def requests_to_fail(quantile: float, share_over: float, power: float = 0.95) ->
         f"a million requests do not tell a share of {share_over:g} from {1.0 - quantile:g}",
         next_step="Set the bound further from what is usual.",
     )
-
-
-def _at_most(hits: int, trials: int, chance: float) -> float:
-    """P(binomial <= hits), summed from the mode's side of it down to nothing."""
-    if chance <= 0.0 or chance >= 1.0:
-        return 1.0 if chance <= 0.0 or hits >= trials else 0.0
-    total = 0.0
-    for k in range(min(hits, trials), -1, -1):
-        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        part = math.exp(ways + k * math.log(chance) + (trials - k) * math.log1p(-chance))
-        total += part
-        if part < 1e-18 and k < trials * chance:
-            break
-    return min(1.0, total)

@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from trt_nemotron.errors import NoValidMeasurement
-from trt_nemotron.measure.bench.figures.request_figures import token_chunks
+from trt_nemotron.measure.bench.figures.open_loop import is_behind
+from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
+from trt_nemotron.measure.bench.figures.soak import find_drifts, soak_notes
+from trt_nemotron.measure.bench.figures.stability import drift_notes
 from trt_nemotron.measure.bench.figures.summary import Summary
-from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
+from trt_nemotron.measure.bench.values import ClientHealth, Leg, Measurement, RequestRecord
 from trt_nemotron.measure.gate.budget import Budget, WorkloadRule
 from trt_nemotron.measure.gate.metrics import Metric, metric_named
+from trt_nemotron.measure.gate.place import Place, leg_fault, legs_at
 from trt_nemotron.measure.gate.values import PhysicalLimit
 
 
@@ -33,7 +37,7 @@ def fitness_faults(measurement: Measurement, budget: Budget) -> tuple[str, ...]:
     return (
         *_target_faults(measurement, budget),
         *_workload_faults(measurement, budget.workload),
-        *_outcome_faults(measured, budget),
+        *_outcome_faults(measurement, budget),
         *_length_faults(measurement, measured),
         *_cache_faults(measured, budget.workload),
         *_health_faults(measurement.client),
@@ -69,32 +73,55 @@ def _bounded(
     summary: Summary, limits: Sequence[PhysicalLimit]
 ) -> Iterator[tuple[PhysicalLimit, Metric, float]]:
     """Every limit with its metric and the figure that was measured, where there is one."""
-    measured = {figures.concurrency: figures for figures in summary.concurrencies}
     for limit in limits:
         metric = metric_named(limit.metric)
-        if limit.concurrency not in measured:
-            continue
-        try:
-            interval = metric.interval(measured[limit.concurrency])
-        except NoValidMeasurement:
-            continue
-        yield limit, metric, interval.figure
+        for figures in summary.legs:
+            if figures.concurrency != limit.concurrency:
+                continue
+            try:
+                interval = metric.interval(figures)
+            except NoValidMeasurement:
+                continue
+            yield limit, metric, interval.figure
 
 
-def sample_fault(measurement: Measurement, concurrency: int, minimum: int) -> str:
-    """Why the requests at `concurrency` are too few to judge; empty when they suffice."""
-    here = [r for r in measured_records(measurement) if r.concurrency == concurrency]
-    if not here:
-        return f"nothing was measured at concurrency {concurrency}"
-    good = sum(record.outcome == "ok" for record in here)
+def sample_fault(measurement: Measurement, place: Place, minimum: int) -> str:
+    """Why the requests at `place` are no one leg, or too few to judge; empty when they suffice."""
+    legs = legs_at(place, measurement)
+    fault = leg_fault(place, legs)
+    if fault:
+        return fault
+    good = sum(record.outcome == "ok" for record in _records_of(measurement, legs[0]))
     if good < minimum:
-        return f"{good} good requests at concurrency {concurrency}, the budget asks for {minimum}"
+        return f"{good} good requests at {place.title}, the budget asks for {minimum}"
     return ""
+
+
+def drift_fault(measurement: Measurement, place: Place) -> str:
+    """How latency moved while it was measured at `place`; empty when it stood still.
+
+    A warm-up that had not ended, a board that throttled, another load that came or went. Where a
+    server fell behind, latency grows by that alone.
+    """
+    legs = legs_at(place, measurement)
+    if leg_fault(place, legs):
+        return ""
+    records = _records_of(measurement, legs[0])
+    if is_behind(records):
+        return ""
+    good = [record for record in records if record.gives_figures]
+    drifts = find_drifts([measure_request(record) for record in good])
+    notes = soak_notes(legs[0], drifts) if drifts else drift_notes(legs[0], good)
+    return next(iter(notes), "")
 
 
 def measured_records(measurement: Measurement) -> list[RequestRecord]:
     """The records that are not warm-up."""
     return [record for record in measurement.records if not record.is_warmup]
+
+
+def _records_of(measurement: Measurement, leg: Leg) -> list[RequestRecord]:
+    return [record for record in measured_records(measurement) if record.leg == leg]
 
 
 def _clock_faults(records: Sequence[RequestRecord]) -> Iterator[str]:
@@ -141,10 +168,16 @@ def _workload_faults(measurement: Measurement, rule: WorkloadRule) -> Iterator[s
         yield "the budget is meant for a fixed output length, the run had none"
 
 
-def _outcome_faults(records: Sequence[RequestRecord], budget: Budget) -> Iterator[str]:
+def _outcome_faults(measurement: Measurement, budget: Budget) -> Iterator[str]:
     """Failed requests, except where the budget itself says how many may fail."""
-    tolerated = {bound.concurrency for bound in budget.bounds if bound.metric == "error_share"}
-    failed = [r for r in records if r.outcome != "ok" and r.concurrency not in tolerated]
+    usual = measurement.workload.input_tokens
+    records = measured_records(measurement)
+    places = [bound.place for bound in budget.bounds if bound.metric == "error_share"]
+    failed = [
+        record
+        for record in records
+        if record.outcome != "ok" and not any(place.holds(record.leg, usual) for place in places)
+    ]
     if failed:
         kinds = Counter(record.outcome for record in failed)
         seen = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())

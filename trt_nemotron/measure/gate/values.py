@@ -15,7 +15,9 @@ class BoundResult(Value, frozen=True, kw_only=True):
     Attributes:
         metric: name with unit, e.g. `ttft_p50_ms`; `smoke_checks_failed` for the smoke report,
             `budget` for a target that nobody has measured.
-        concurrency: 0 for these two.
+        concurrency: 0 for these two, for the start of the server, and at a rate.
+        rate_rps: of an open loop; 0.0 for all else.
+        input_tokens: prompt length that the bound names; 0 where it names none.
         figure, baseline, bound: in the metric's unit; `None` where there is none.
         low, high: interval of the figure, at the confidence that the verdict names.
         kind: against a number, against a baseline, the smoke report, or no bounds at all.
@@ -35,6 +37,14 @@ class BoundResult(Value, frozen=True, kw_only=True):
     samples: int = 0
     kind: BoundKind = "absolute"
     unit: str = ""
+    rate_rps: float = 0.0
+    input_tokens: int = 0
+
+    @property
+    def at(self) -> str:
+        """Where it stands, for people: `8`, `4/s`, `8, 1024 in`; empty for what has no place."""
+        load = f"{self.rate_rps:g}/s" if self.rate_rps else str(self.concurrency or "")
+        return f"{load}, {self.input_tokens} in" if self.input_tokens else load
 
 
 class PairedDesign(Value, frozen=True, kw_only=True):
@@ -90,3 +100,20 @@ class PhysicalLimit(Value, frozen=True, kw_only=True):
     best: float
     source: str
     usual_share: float = 0.0
+
+
+class StartFigures(Value, frozen=True, kw_only=True):
+    """What a start of the server showed, handed over by whoever started it.
+
+    Attributes:
+        configuration_sha256: of what was started; must be that of the run.
+        startup_s: from starting it until it had generated a token.
+        memory_gap_share: of the parts that the plan knows exactly, the largest difference to what
+            the server says it took, over what it took.
+        why_none: why one of them is `None`.
+    """
+
+    configuration_sha256: str
+    startup_s: float | None = None
+    memory_gap_share: float | None = None
+    why_none: str = ""

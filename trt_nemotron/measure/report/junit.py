@@ -40,7 +40,8 @@ def render_junit(verdict: Verdict) -> bytes:
 
 
 def _add_result(suite: Element, result: BoundResult) -> None:
-    at = f" at concurrency {result.concurrency}" if result.concurrency else ""
+    load = "rate" if result.rate_rps else "concurrency"
+    at = f" at {load} {result.at}" if result.at else ""
     relative = ", relative" if result.kind == "relative" else ""
     case = _add_case(suite, f"{result.metric}{at}{relative}")
     if result.decision == "pass":

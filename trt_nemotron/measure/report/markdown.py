@@ -30,7 +30,7 @@ def _row(result: BoundResult) -> str:
     cells = (
         f"{words.DECISION_SIGNS[result.decision]} {words.DECISION_WORDS[result.decision].lower()}",
         f"`{result.metric}`",
-        str(result.concurrency or words.NOTHING),
+        result.at or words.NOTHING,
         words.figure(result),
         words.interval(result.low, result.high) or words.NOTHING,
         words.bound(result),

@@ -55,6 +55,8 @@ def _labels(verdict: Verdict, result: BoundResult) -> dict[str, str]:
         "budget": verdict.budget,
         "metric": result.metric,
         "concurrency": str(result.concurrency),
+        **({"rate_rps": f"{result.rate_rps:g}"} if result.rate_rps else {}),
+        **({"input_tokens": str(result.input_tokens)} if result.input_tokens else {}),
         "kind": result.kind,
         "direction": result.direction,
         "unit": result.unit,

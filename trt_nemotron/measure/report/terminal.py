@@ -61,7 +61,7 @@ def _cells(result: BoundResult) -> tuple[Text | str, ...]:
     return (
         Text(words.DECISION_SIGNS[result.decision], style=_COLOURS[result.decision]),
         result.metric,
-        str(result.concurrency or ""),
+        result.at,
         words.figure(result),
         words.interval(result.low, result.high),
         words.bound(result),

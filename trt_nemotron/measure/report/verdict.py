@@ -150,7 +150,7 @@ def _bound_row(result: BoundResult) -> BoundRow:
     return BoundRow(
         name=result.metric,
         title=words.title(result),
-        streams=str(result.concurrency) if result.concurrency else "",
+        streams=result.at,
         figure=words.figure(result),
         interval=words.interval(result.low, result.high),
         bound=words.bound(result),

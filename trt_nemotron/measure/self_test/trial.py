@@ -24,7 +24,8 @@ from trt_nemotron.errors import (
     NoValidMeasurement,
 )
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.runner import run_bench
+from trt_nemotron.measure.bench.kept_floors import KeptFloors
+from trt_nemotron.measure.bench.runner import MeasureClient, run_bench
 from trt_nemotron.measure.bench.values import Measurement, Workload
 from trt_nemotron.measure.gate.ab import Arm, run_ab
 from trt_nemotron.measure.gate.design import make_design
@@ -110,12 +111,13 @@ def run_trials(
     """
     begun = clock()
     trials: list[Trial] = []
+    floors = KeptFloors()
     for case in single:
         progress.phase(f"injecting: {case.name}")
-        trials.append(_try_single(case))
+        trials.append(_try_single(case, floors))
     for pair in paired:
         progress.phase(f"injecting: {pair.name}")
-        trials += _try_paired(pair, progress, lambda: clock() - begun > longest_s)
+        trials += _try_paired(pair, progress, floors, lambda: clock() - begun > longest_s)
     return SelfTest(trials=tuple(trials), duration_s=round(clock() - begun, 1))
 
 
@@ -133,10 +135,10 @@ def outcome_of(expected: Decision, reason: str, got: Decision, said: str) -> Out
     return "undecided" if got == expected else "wrong"
 
 
-def _try_single(case: Case) -> Trial:
+def _try_single(case: Case, floors: MeasureClient) -> Trial:
     with fault_server(case.timing) as url:
         try:
-            run = _bench(url, _workload(case.concurrency, case.requests, 1))
+            run = _bench(url, _workload(case.concurrency, case.requests, 1), floors)
         except NoValidMeasurement as fault:
             got: Decision = "invalid"
             said = fault.message
@@ -153,7 +155,7 @@ def _try_single(case: Case) -> Trial:
 
 
 def _try_paired(
-    case: PairedCase, progress: Progress, is_late: Callable[[], bool]
+    case: PairedCase, progress: Progress, floors: MeasureClient, is_late: Callable[[], bool]
 ) -> Iterator[Trial]:
     design = make_design(len(PAIRED_BUDGET.relative), most_pairs=MOST_PAIRS)
     with fault_server(case.a) as a, fault_server(case.b) as b:
@@ -161,7 +163,7 @@ def _try_paired(
         def measure(arm: Arm, number: int) -> Measurement:
             if is_late():
                 raise Inconclusive(f"no more than {LONGEST_S:g} s are spent: run {number} is open")
-            return _bench(a if arm == "a" else b, _workload(1, 8, number + 1))
+            return _bench(a if arm == "a" else b, _workload(1, 8, number + 1), floors)
 
         try:
             verdict = run_ab(PAIRED_BUDGET, design, measure, seed=SEED, progress=progress).verdict
@@ -204,7 +206,7 @@ def fault_server(timing: Timing) -> Iterator[str]:
             server.kill()
 
 
-def _bench(url: str, workload: Workload) -> Measurement:
+def _bench(url: str, workload: Workload, floors: MeasureClient) -> Measurement:
     return run_bench(
         url,
         "known-timing",
@@ -220,6 +222,7 @@ def _bench(url: str, workload: Workload) -> Measurement:
             image=_NOTHING,
             weights_sha256=_NOTHING,
         ),
+        measure_client=floors,
     )
 
 

@@ -244,12 +244,16 @@ def test_other_containers_are_left_alone(start: Any, image: str):
         podman("rm", name)
 
 
-def test_a_dry_run_shows_the_whole_command_and_starts_nothing(tool: Any):
+def test_a_dry_run_shows_the_whole_command_and_starts_nothing(
+    tool: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret_of_a_dry_run")
     code, shown, _ = tool("serve", str(tool.bundle), "--engine", "docker", "--dry-run", "--json",
                           "--secret", "HF_TOKEN")  # fmt: skip
     tree = json.loads(shown)
     assert code == 0
     assert tree["argv"][:2] == ["docker", "run"]
     assert tree["secrets"] == ["HF_TOKEN"]
+    assert "hf_secret" not in shown
     assert tree["image"].startswith("localhost/")
     assert containers() == []

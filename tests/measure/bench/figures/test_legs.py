@@ -210,7 +210,8 @@ def test_energy_is_shared_by_the_tokens_of_warm_up_too(make_measurement):
     assert "no energy: nobody knows" in missing.notes
 
 
-def test_lags_of_legs_with_one_concurrency_are_kept_together():
-    log, other = HealthLog(lags_ns={4: [1], 8: [2]}), HealthLog(lags_ns={4: [3]})
+def test_lags_are_kept_apart_by_leg_though_the_concurrency_is_the_same():
+    slow, fast = (Leg(concurrency=4, rate_rps=rate) for rate in (1.0, 8.0))
+    log, other = HealthLog(lags_ns={slow: [1]}), HealthLog(lags_ns={slow: [3], fast: [2]})
     log.merge(other)
-    assert log.lags_ns == {4: [1, 3], 8: [2]}
+    assert log.lags_ns == {slow: [1, 3], fast: [2]}

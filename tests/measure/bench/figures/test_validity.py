@@ -5,7 +5,7 @@ import pytest
 
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.figures.validity import find_invalid_reasons, find_lateness_reasons
-from trt_nemotron.measure.bench.values import FigureError, Measurement
+from trt_nemotron.measure.bench.values import FigureError, LoopLag, Measurement
 
 
 def voided(measurement: Measurement, count: int) -> Measurement:
@@ -62,6 +62,30 @@ def test_a_late_reader_is_late_only_by_its_own_clock(make_measurement, change, c
     late = {"clock": clock, "loop_lag_p99_ms": 2.0}
     changed = change(make_measurement(concurrencies=(1,)), client=late)
     assert bool(find_lateness_reasons(changed)) is is_late
+
+
+@pytest.mark.parametrize(
+    ("clock", "lag", "is_invalid"),
+    [
+        ("user_read", {"queue_mean_ms": 0.09}, False),
+        ("user_read", {"queue_mean_ms": 0.11}, True),
+        ("kernel_receive", {"queue_mean_ms": 0.11}, False),
+        ("packet_ring", {"queue_mean_ms": 0.11}, False),
+        ("user_read", {"queue_mean_ms": 0.0, "p99_ms": 1.1}, False),
+        ("user_read", {"p99_ms": 0.9}, False),
+        ("user_read", {"p99_ms": 1.1}, True),
+    ],
+)
+def test_waiting_for_a_processor_is_held_against_the_median_gap_of_our_own_clock(
+    make_measurement, change, clock, lag, is_invalid
+):
+    measurement = make_measurement(concurrencies=(1,))
+    gap_ms = summarise(measurement).at(1).itl_ms.p50
+    scaled = {name: value * gap_ms for name, value in lag.items()}
+    lags = (LoopLag(concurrency=1, **{"p99_ms": 0.0, **scaled}),)
+    changed = change(measurement, client={"clock": clock, "loop_lags": lags})
+    reasons = find_lateness_reasons(changed)
+    assert any("median gap" in reason for reason in reasons) is is_invalid
 
 
 def test_steps_and_lost_packets_are_said(make_measurement, change):

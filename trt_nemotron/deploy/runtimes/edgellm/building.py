@@ -130,7 +130,7 @@ def _tell(record: ExportRecord, progress: Progress) -> None:
     for it in record.differences:
         progress.note(
             f"{it.name}: largest difference of a logit {it.max_abs_difference:.1e} on {it.tokens} "
-            f"tokens, {it.other_argmax} with another most likely token"
+            f"tokens, {it.other_argmax} with another most likely token ({record.layers} layers)"
         )
 
 
@@ -143,6 +143,7 @@ def _kept(
         report=record.report,
         tolerance=FP32_TOLERANCE if record.differences else 0.0,
         tokens=record.differences[0].tokens if record.differences else 0,
+        layers=record.layers,
         tensors=record.weights.compared,
         calibration=calibration,
     )

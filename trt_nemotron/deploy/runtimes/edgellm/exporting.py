@@ -20,6 +20,11 @@ from filelock import FileLock
 from trt_nemotron.deploy.bundle.hashing import HashMeter, sha256_of_set
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import memory_available_bytes
+from trt_nemotron.deploy.runtimes.edgellm.depth import (
+    LAYERS_VARIABLE,
+    comparing_bytes,
+    layers_to_execute,
+)
 from trt_nemotron.deploy.runtimes.edgellm.environment import Environment
 from trt_nemotron.deploy.runtimes.edgellm.graph import (
     judge_graph,
@@ -60,10 +65,7 @@ NumPy computes slowly."""
 
 _CONTINUATION = 12
 _TIMEOUT_S = 4 * 3600.0
-_REFERENCE_BYTES = 5
-"""A parameter in FP32 and what is mapped of the file: 19.4 GB were seen for 3.97 billion."""
-
-_CHECKS = "2"
+_CHECKS = "3"
 """Raised when the checks change, so that what older ones let pass is looked at again."""
 
 
@@ -78,6 +80,7 @@ class Export:
         release: for how much memory the exporter takes.
         environment: that exports and checks.
         memory_bytes: that may be taken to compare numbers; by default what is available now.
+        depth: layers to execute, if memory suffices.
     """
 
     checkpoint: Checkpoint
@@ -86,20 +89,26 @@ class Export:
     release: RuntimeRelease
     environment: Environment
     memory_bytes: int = field(default_factory=memory_available_bytes)
+    depth: int = -1
+
+    def __post_init__(self) -> None:
+        if self.depth < 0:
+            object.__setattr__(self, "depth", layers_to_execute(self.checkpoint))
 
     @property
     def comparing_bytes(self) -> int:
-        """Memory that Transformers takes for the reference: every parameter in FP32."""
-        return self.checkpoint.parameters * _REFERENCE_BYTES + (1 << 30)
+        """Memory that Transformers takes for the reference."""
+        return comparing_bytes(self.checkpoint.shape, self.depth)
 
     @property
-    def is_comparable(self) -> bool:
-        """Whether the graph can be executed and held against Transformers, here.
+    def layers(self) -> int:
+        """Layers of the graph that are executed and held against Transformers, here; 0 for none.
 
         A quantized checkpoint is computed by Transformers otherwise than by its kernels, so that a
         difference there would say nothing.
         """
-        return self.precision == "fp16" and self.comparing_bytes <= self.memory_bytes
+        is_comparable = self.precision == "fp16" and self.comparing_bytes <= self.memory_bytes
+        return self.depth if is_comparable else 0
 
 
 def export_checked(export: Export, progress: Progress, *, root: Path) -> tuple[Path, ExportRecord]:
@@ -118,7 +127,7 @@ def export_checked(export: Export, progress: Progress, *, root: Path) -> tuple[P
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         known = read_record(folder)
-        if known is not None and (known.differences or not export.is_comparable):
+        if known is not None and known.layers >= export.layers:
             progress.note(f"exported and checked before: {folder / GRAPH_FOLDER}")
             return folder / GRAPH_FOLDER, known
         peak, seconds = _export(export, folder, progress)
@@ -137,6 +146,7 @@ def export_checked(export: Export, progress: Progress, *, root: Path) -> tuple[P
             report=report,
             weights=weights,
             differences=differences,
+            layers=export.layers,
             files=_files(folder / GRAPH_FOLDER),
             peak_bytes=peak,
             seconds=seconds,
@@ -223,19 +233,25 @@ def _compare_weights(export: Export, folder: Path, progress: Progress) -> Weight
 
 def _compare(export: Export, folder: Path, progress: Progress) -> tuple[Difference, ...]:
     """Execute the graph on the processor and compare with Transformers, where that can be done."""
-    if not export.is_comparable:
+    if not export.layers:
         progress.note(f"numbers were not compared: {_why_not(export)}")
         return ()
     is_small = export.checkpoint.parameters <= _SMALL_PARAMETERS
+    all_layers = len(export.checkpoint.shape.pattern)
+    if export.layers < all_layers:
+        progress.note(
+            f"of {all_layers} layers the first {export.layers} and the output layer are executed, "
+            f"as every weight was compared; {LAYERS_VARIABLE}=all executes all, 0 none"
+        )
     with tempfile.TemporaryDirectory(dir=folder, prefix=".comparing-") as scratch:
         prompts, reference = Path(scratch) / "prompts.json", Path(scratch) / "reference.npz"
         prompts.write_text(json.dumps(PROMPTS), encoding="utf-8")
         progress.phase("computing the reference with Transformers in FP32")
-        continuation = _CONTINUATION if is_small else 0
+        continuation, depth = _CONTINUATION if is_small else 0, str(export.layers)
         run_inside(
             export.environment.python,
             "reference_logits:main",
-            [str(export.staged), str(prompts), str(reference), str(continuation)],
+            [str(export.staged), str(prompts), str(reference), str(continuation), depth],
             log=Path(scratch) / "log",
             progress=progress,
             expected_bytes=export.comparing_bytes,
@@ -247,8 +263,8 @@ def _compare(export: Export, folder: Path, progress: Progress) -> tuple[Differen
             [str(folder / GRAPH_FOLDER), str(reference)],
             export.environment,
             progress,
-            export.checkpoint.parameters * 2 + (1 << 30),
-            after=["both" if is_small else "wide"],
+            export.comparing_bytes,
+            after=["both" if is_small else "wide", depth],
         )
     parts = tree if isinstance(tree, list) else []
     return tuple(convert(part, Difference, origin="compare_numbers") for part in parts)
@@ -257,6 +273,8 @@ def _compare(export: Export, folder: Path, progress: Progress) -> tuple[Differen
 def _why_not(export: Export) -> str:
     if export.precision != "fp16":
         return "Transformers does not compute a quantized checkpoint as the engine does"
+    if not export.depth:
+        return f"{LAYERS_VARIABLE} is 0"
     return (
         f"Transformers would take {export.comparing_bytes / 1e9:.1f} GB in FP32, and "
         f"{export.memory_bytes / 1e9:.1f} GB are available; a build with more memory does it"

@@ -63,7 +63,6 @@ Device = Literal["cuda", "cpu"]
 
 PROGRAM = "tensorrt-edgellm-quantize"
 QUANTIZE_FUNCTION = "tensorrt_edgellm.scripts.quantize:main"
-DEFAULT_SAMPLES = 512
 SMALL_PARAMETERS = 50_000_000
 """Up to here the processor calibrates; 512 documents through the 4B would take it a day."""
 

@@ -128,6 +128,7 @@ class ExportRecord(Document, frozen=True, kw_only=True):
         files: name to size in bytes of what was exported.
         peak_bytes: of memory, that the exporter was seen to take; 0 when that was not seen.
         seconds: that it took, likewise.
+        layers: of the graph, from the first on, that were executed for `differences`.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/edgellm-export/1"
@@ -139,6 +140,7 @@ class ExportRecord(Document, frozen=True, kw_only=True):
     files: dict[str, int]
     peak_bytes: int
     seconds: float
+    layers: int = 0
 
 
 class CheckedGraph(Document, frozen=True, kw_only=True):
@@ -149,6 +151,7 @@ class CheckedGraph(Document, frozen=True, kw_only=True):
         tensors: of the checkpoint, whose numbers the graph holds one by one.
         tolerance: the largest difference of a logit that was allowed in FP32.
         tokens: on which the graph was compared with Transformers; 0 for none.
+        layers: that were executed for it, from the first on, before the output layer.
         calibration: of a checkpoint that this tool had quantized.
     """
 
@@ -159,6 +162,7 @@ class CheckedGraph(Document, frozen=True, kw_only=True):
     report: GraphReport
     tolerance: float
     tokens: int
+    layers: int = 0
     tensors: int = 0
     calibration: Calibration | None = None
 

@@ -229,9 +229,6 @@ _SCALARS = {
     "error_share": "",
 }
 
-ConcurrencySummary = LegSummary
-"""As gates and reports call it, which look at closed loops."""
-
 
 class Summary(Value, frozen=True, kw_only=True):
     """Every figure of one measurement.

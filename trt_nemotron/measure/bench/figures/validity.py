@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 
 from trt_nemotron.measure.bench.figures.percentiles import interpolate
 from trt_nemotron.measure.bench.figures.request_figures import RequestFigures, measure_request
-from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
+from trt_nemotron.measure.bench.values import ClientHealth, Leg, Measurement, RequestRecord
 
 MOST_CPU_SHARE = 0.85
 """Of one core; above it a one-thread client is no longer waiting for the server."""
 MOST_LAG_SHARE = 0.10
 """Of the median TTFT: lateness of the client that may be ignored."""
+MOST_GAP_LAG_SHARE = 0.10
+"""Of the median gap: mean waiting of the client for a processor that its own clock may ignore."""
 MOST_DOUBT = 0.10
 """By which the time of a first token may be wrong, see `RequestFigures.first_doubt`."""
 MOST_DOUBTFUL = 0.25
@@ -47,7 +49,7 @@ def find_lateness_reasons(measurement: Measurement) -> tuple[str, ...]:
         reason
         for leg in dict.fromkeys(record.leg for record in good)
         for reason in find_lag_reasons(
-            leg.concurrency,
+            leg,
             [record for record in good if record.leg == leg],
             measurement.client,
         )
@@ -76,12 +78,11 @@ def _void_reasons(measurement: Measurement) -> Iterator[str]:
 
 
 def find_lag_reasons(
-    concurrency: int, good: Sequence[RequestRecord], client: ClientHealth
+    leg: Leg, good: Sequence[RequestRecord], client: ClientHealth
 ) -> Iterator[str]:
     """Reasons that lie in the client's lateness in one leg; `good` are all of its `ok` ones."""
-    title = good[0].leg.title
-    lags = {lag.concurrency: lag.p99_ms for lag in client.loop_lags}
-    lag_ms = lags.get(concurrency, client.loop_lag_p99_ms)
+    title = leg.title
+    lag_ms = _timer_lag_ms(leg, client)
     figures = [measure_request(record) for record in good]
     tolerated_ms = MOST_LAG_SHARE * _median([figure.service_ttft_ms for figure in figures])
     doubtful = doubtful_share(figures)
@@ -98,11 +99,46 @@ def find_lag_reasons(
             f"late by {client.stamp_delay_p50_ms:.2f} ms (p50), more than {tolerated_ms:.2f} ms"
         )
     yield from _error_reasons(title, figures, client)
-    if client.clock == "user_read" and lag_ms > tolerated_ms:
+    if client.clock == "user_read":
+        if lag_ms > tolerated_ms:
+            yield (
+                f"{title}: stamps are the client's own clock readings, and it was "
+                f"late by {lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms"
+            )
+        yield from _gap_reasons(leg, figures, client)
+
+
+def _gap_reasons(
+    leg: Leg, figures: Sequence[RequestFigures], client: ClientHealth
+) -> Iterator[str]:
+    """Gaps too short for a client that stamps by its own clock and has to wait for a processor.
+
+    Each of its stamps is late by such a wait. Where the system does not tell it, its timer has to
+    do: that is late in one case of a hundred, so it may be late by a gap.
+    """
+    gaps = [gap for figure in figures for gap in figure.gaps_ms if gap > 0.0]
+    if not gaps:
+        return
+    gap_ms = _median(gaps)
+    queue_ms = {lag.leg: lag.queue_mean_ms for lag in client.loop_lags}.get(leg, -1.0)
+    if queue_ms > MOST_GAP_LAG_SHARE * gap_ms:
         yield (
-            f"{title}: stamps are the client's own clock readings, and it was "
-            f"late by {lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms"
+            f"{leg.title}: stamps are the client's own clock readings, and it waited "
+            f"{queue_ms:.3f} ms for a processor each time (mean), more than "
+            f"{MOST_GAP_LAG_SHARE * gap_ms:.3f} ms, {MOST_GAP_LAG_SHARE:.0%} of the median gap"
         )
+    elif queue_ms < 0.0 and (lag_ms := _timer_lag_ms(leg, client)) > gap_ms:
+        yield (
+            f"{leg.title}: stamps are the client's own clock readings, and its timer was late by "
+            f"{lag_ms:.2f} ms (p99), more than the median gap of {gap_ms:.2f} ms"
+        )
+
+
+def _timer_lag_ms(leg: Leg, client: ClientHealth) -> float:
+    """Of the leg; of all legs of its concurrency in older files, of the run in the oldest."""
+    by_leg = {lag.leg: lag.p99_ms for lag in client.loop_lags}
+    of_streams = by_leg.get(Leg(concurrency=leg.concurrency), client.loop_lag_p99_ms)
+    return by_leg.get(leg, of_streams)
 
 
 def _error_reasons(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from trt_nemotron.measure.bench.wire.capture import PacketTimes
 from trt_nemotron.measure.bench.wire.exchange import Exchange
+from trt_nemotron.measure.bench.wire.run_queue import UNKNOWN, RunQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class LoadResult:
     Attributes:
         lags_ns: how late each tick was served.
         cpu_ns, wall_ns: of the loop's thread, and of the loop.
+        run_queue: waiting of the loop's thread for a processor.
         process_cpu_ns: of the whole process while the loop ran.
         was_found_closed: whether the server closed a connection that it had promised to keep.
         niceness: of the loop's thread; below 0 where a higher priority was granted.
@@ -79,3 +81,4 @@ class LoadResult:
     intended_ns: list[int] = field(default_factory=list)
     held: int = 0
     connections: int = 0
+    run_queue: RunQueue = UNKNOWN

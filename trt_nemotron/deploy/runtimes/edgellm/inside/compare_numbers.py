@@ -1,9 +1,10 @@
 """Execute an exported graph and compare its logits with the reference's.
 
-    watched.py compare_numbers:main GRAPH_FOLDER REFERENCE.npz RESULT.json {wide,both}
+    watched.py compare_numbers:main GRAPH_FOLDER REFERENCE.npz RESULT.json {wide,both} LAYERS
 
 Four ways: each prompt as one prefill; all prompts as one ragged batch; a prefill and then single
-decode steps through the states; and, with `both`, as exported, in 16 bits.
+decode steps through the states; and, with `both`, as exported, in 16 bits. Only the first layers of
+the graph are executed, and its output layer, as the reference was.
 """
 
 import json
@@ -20,16 +21,16 @@ _DECODED = 8
 
 def main() -> int:
     """Write the differences; nothing is judged here."""
-    folder, reference, result, mode = sys.argv[1:]
+    folder, reference, result, mode, layers = sys.argv[1:]
     cases = read_cases(Path(reference))
-    graph = Graph(Path(folder), is_wide=True)
+    graph = Graph(Path(folder), is_wide=True, layers=int(layers))
     found = [
         measure("prefill", cases, [_prefill(graph, tokens) for tokens, _ in cases]),
         measure("batch", cases, _batched(graph, [tokens for tokens, _ in cases])),
         measure("decode", cases, [_decoded(graph, tokens) for tokens, _ in cases]),
     ]
     if mode == "both":
-        half = Graph(Path(folder), is_wide=False)
+        half = Graph(Path(folder), is_wide=False, layers=int(layers))
         found.append(measure("as_exported", cases, [_prefill(half, tokens) for tokens, _ in cases]))
     Path(result).write_text(json.dumps(found), encoding="utf-8")
     return 0

@@ -5,7 +5,7 @@ is computed in FP32 instead: the same graph without its rounding, so that a wron
 behind it. In the other mode it is computed as exported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from operators import DOMAIN, OPERATORS, PAGE_TOKENS
 Array = Any
 _HALF, _FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 _UNKNOWN_ATTRIBUTES = ("plugin_version", "_outputs")
+_LAYER_NORM = "_model.backbone.layers.{}.norm.weight"
+_LAST_NORM = "_model.backbone.norm_f.weight"
+_NORM_OPERATORS = ("Cast", "Mul")
 
 
 def gemm(*inputs: Array, alpha: float = 1.0, beta: float = 1.0, **flags: int) -> tuple[Array]:
@@ -48,11 +51,13 @@ _NEW_OPERATORS = [
 
 
 class Graph:
-    """One exported graph with its weights and embeddings."""
+    """One exported graph, or its first layers, with weights and embeddings."""
 
-    def __init__(self, folder: Path, *, is_wide: bool) -> None:
+    def __init__(self, folder: Path, *, is_wide: bool, layers: int | None = None) -> None:
         self._float = np.float32 if is_wide else np.float16
         model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
+        if layers is not None:
+            shorten(model.graph, layers)
         kept = _gemm_weights(model.graph) if is_wide else set()
         self._weights = _take_weights(folder, model.graph)
         if is_wide:
@@ -119,6 +124,55 @@ class Graph:
 
     def _type(self, name: str) -> Any:
         return helper.tensor_dtype_to_np_dtype(self._inputs[name].elem_type)
+
+
+def shorten(graph: Any, layers: int) -> None:
+    """Let the output layer read what enters layer `layers`; remove what nothing reads any more.
+
+    A graph that has no layer of this number is left as it is.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    norm = _LAYER_NORM.format(layers)
+    if not any(norm in node.input for node in graph.node):
+        return
+    cut, last = (_normalized(graph.node, makers, name) for name in (norm, _LAST_NORM))
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == last:
+                node.input[place] = cut
+    _prune(graph, makers)
+
+
+def _normalized(nodes: Iterable[Any], makers: dict[str, Any], weight: str) -> str:
+    """What is added up before a norm: from where its weight is multiplied, up its casts."""
+    (node,) = (it for it in nodes if weight in it.input)
+    (name,) = (it for it in node.input if it != weight)
+    while name in makers and makers[name].op_type in _NORM_OPERATORS:
+        name = makers[name].input[0]
+    return str(name)
+
+
+def _prune(graph: Any, makers: dict[str, Any]) -> None:
+    """Keep what the logits follow from, and the states that come with it."""
+    read: set[str] = set()
+    kept: set[str] = set()
+    wanted = ["logits"]
+    while wanted:
+        name = wanted.pop()
+        if name not in read:
+            read.add(name)
+            kept.update(makers[name].output if name in makers else ())
+            wanted.extend(makers[name].input if name in makers else ())
+    _retain(graph.node, lambda it: any(name in kept for name in it.output))
+    _retain(graph.output, lambda it: it.name in kept)
+    for part in (graph.input, graph.initializer):
+        _retain(part, lambda it: it.name in read)
+
+
+def _retain(part: Any, is_kept: Any) -> None:
+    left = [it for it in part if is_kept(it)]
+    del part[:]
+    part.extend(left)
 
 
 def read_embeddings(folder: Path) -> Array:

@@ -1,10 +1,11 @@
 """Logits of a checkpoint by Transformers, in FP32 on the processor, for real prompts.
 
-    watched.py reference_logits:main CHECKPOINT PROMPTS.json RESULT.npz CONTINUATION
+    watched.py reference_logits:main CHECKPOINT PROMPTS.json RESULT.npz CONTINUATION LAYERS
 
 Each prompt is rendered with the checkpoint's own chat template and continued greedily by so many
-tokens. Without a cache: Transformers 5.14, which Edge-LLM pins, cannot build one for a network with
-MLP layers (KeyError: 'mlp').
+tokens. Only so many layers are loaded, from the first on, and the output layer. Without a cache:
+Transformers 5.14, which Edge-LLM pins, cannot build one for a network with MLP layers
+(KeyError: 'mlp').
 """
 
 import json
@@ -18,11 +19,13 @@ import numpy as np
 def main() -> int:
     """Write tokens and logits of every prompt."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    folder, prompts, result, continuation = sys.argv[1:]
+    folder, prompts, result, continuation, layers = sys.argv[1:]
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    config = AutoConfig.from_pretrained(folder)
+    config.layers_block_type = config.layers_block_type[: int(layers)]
+    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32).eval()
     found: dict[str, Any] = {}
     for index, prompt in enumerate(json.loads(Path(prompts).read_text(encoding="utf-8"))):
         text = tokenizer.apply_chat_template(

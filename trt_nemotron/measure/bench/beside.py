@@ -1,0 +1,92 @@
+"""What is read on both sides of a leg and never in it: the server's own figures, the energy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trt_nemotron.errors import EndpointUnfit
+from trt_nemotron.measure.bench.clock import Clock
+from trt_nemotron.measure.bench.energy import Meter, open_meter
+from trt_nemotron.measure.bench.server_side.asking import make_fetch
+from trt_nemotron.measure.bench.server_side.snapshot import (
+    Endpoints,
+    Fetch,
+    Snapshot,
+    compare,
+    find_endpoints,
+    take_snapshot,
+)
+from trt_nemotron.measure.bench.values import Energy, Leg, ServerSide
+from trt_nemotron.measure.bench.wire.address import Address
+
+
+class Beside:
+    """Looks at a server from the side, leg by leg; of a leg that came twice, the last counts.
+
+    A page that cannot be read ends the reading for the rest of the run, which is noted: no figure
+    of the client depends on it, and a server that lets us wait would do so at every leg.
+
+    Args:
+        fetch: gets a page of the server.
+        meter: of energy; without one it is not measured.
+    """
+
+    def __init__(self, fetch: Fetch, meter: Meter | None = None) -> None:
+        self._fetch: Fetch | None = fetch
+        self._meter = meter
+        self._servers: dict[Leg, ServerSide | None] = {}
+        self._energies: dict[Leg, Energy] = {}
+        self.notes: list[str] = []
+        self._endpoints = find_endpoints(self._read)
+
+    @property
+    def server_side(self) -> tuple[ServerSide, ...]:
+        """Of each leg for which the server told something."""
+        return tuple(found for found in self._servers.values() if found is not None)
+
+    @property
+    def energy(self) -> tuple[Energy, ...]:
+        """Of each leg, where there is a meter."""
+        return tuple(self._energies.values())
+
+    @contextmanager
+    def around(self, leg: Leg) -> Iterator[None]:
+        """Measures `leg`, which is the block; one that fails leaves nothing."""
+        before = self._snapshot()
+        begin = self._meter.mark() if self._meter else None
+        yield
+        if self._meter and begin:
+            self._energies[leg] = self._meter.measure(leg, begin)
+        self._servers[leg] = compare(leg, self._endpoints, before, self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
+        if self._endpoints == Endpoints():
+            return Snapshot()
+        return take_snapshot(self._read, self._endpoints)
+
+    def _read(self, path: str) -> str | None:
+        if self._fetch is None:
+            return None
+        try:
+            return self._fetch(path)
+        except EndpointUnfit as fault:
+            self._fetch = None
+            self.notes.append(f"no figures of the server's own: {fault.message} ({fault.evidence})")
+            return None
+
+
+@contextmanager
+def open_beside(
+    address: Address, api_key: str, clock: Clock, *, measures_energy: bool
+) -> Iterator[Beside]:
+    """Everything beside a run; a sampler of power is not left running afterwards."""
+    fetch = make_fetch(address, api_key)
+    if not measures_energy:
+        yield Beside(fetch)
+        return
+    with (
+        TemporaryDirectory(prefix="trt-nemotron-") as folder,
+        open_meter(str(address.socket_address[0]), clock, Path(folder)) as meter,
+    ):
+        yield Beside(fetch, meter)

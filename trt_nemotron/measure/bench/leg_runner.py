@@ -1,0 +1,280 @@
+"""Leg after leg of one run: rehearsed where it must be, loaded, recorded, repeated when late."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.measure.bench.beside import Beside
+from trt_nemotron.measure.bench.calibration import Floor
+from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
+from trt_nemotron.measure.bench.clock_choice import ClockChoice
+from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
+from trt_nemotron.measure.bench.health import HealthLog
+from trt_nemotron.measure.bench.interlocutor import Interlocutor
+from trt_nemotron.measure.bench.leg_source import LegPlan
+from trt_nemotron.measure.bench.legs import Chooser, LegOrder, LegResult
+from trt_nemotron.measure.bench.record import Expectation, make_record
+from trt_nemotron.measure.bench.rehearsal import (
+    FittedLength,
+    LengthRefused,
+    Rehearsal,
+    fit_length,
+)
+from trt_nemotron.measure.bench.values import ClientHealth, Leg, RequestRecord
+from trt_nemotron.measure.bench.wire.load import LoadResult, Terms
+from trt_nemotron.measure.bench.wire.loop import SPARE_CONNECTIONS, run_loop
+from trt_nemotron.measure.bench.wire.sources.protocol import Source
+from trt_nemotron.measure.bench.wire.stamps import Stamps
+from trt_nemotron.progress import Progress
+
+MOST_ATTEMPTS = 3
+"""How often a closed loop is run in which the client could not keep up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What holds for every leg of a run.
+
+    Attributes:
+        floor: of the client, with the clock of the run.
+        beside: what is looked at on both sides of each leg.
+        trace_s: arrivals to play, in seconds.
+    """
+
+    interlocutor: Interlocutor
+    rehearsal: Rehearsal
+    floor: Floor
+    choice: ClockChoice
+    beside: Beside
+    clock: Clock
+    progress: Progress
+    trace_s: Sequence[float] = ()
+
+
+class LegRunner:
+    """Runs the legs of one run.
+
+    Attributes:
+        notes: what happened on the way that no record shows.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        clock, interlocutor = setting.clock, setting.interlocutor
+        self.notes: list[str] = []
+        self._setting = setting
+        self._interlocutor = interlocutor
+        self._rehearsal = setting.rehearsal
+        self._clock = clock
+        self._progress = setting.progress
+        self._track = WallClockTrack(clock)
+        self._health = HealthLog()
+        self._next_index = setting.rehearsal.first.requests
+        self._origin_ns = clock.monotonic_ns()
+        self._lengths: dict[int, FittedLength] = {}
+        workload = interlocutor.workload
+        self._deadline_ns = self._origin_ns + int(workload.total_timeout_s * 1e9)
+
+    @property
+    def client(self) -> ClientHealth:
+        """The client's health over all legs so far."""
+        return self._conclude(self._health)
+
+    def _conclude(self, health: HealthLog) -> ClientHealth:
+        setting = self._setting
+        return health.conclude(setting.floor, len(self._track.steps), setting.choice.reason)
+
+    def run_legs(self, choose_next: Chooser) -> list[RequestRecord]:
+        """Records of every leg, in the order of measuring; of a leg that came twice, the last."""
+        results: list[LegResult] = []
+        while (order := choose_next(results)) is not None:
+            try:
+                length = self._length(order.leg)
+            except LengthRefused as fault:
+                if not results:
+                    raise
+                self.notes.append(
+                    f"prompts of {order.leg.input_tokens} tokens and more were not measured: "
+                    f"{fault.evidence or fault}"
+                )
+                break
+            results.append(self._measure(order, length))
+        kept = {result.leg: result.records for result in results}
+        return [record for records in kept.values() for record in records]
+
+    def _length(self, leg: Leg) -> FittedLength:
+        """The prompt length of a leg; the first time it is rehearsed."""
+        workload = self._interlocutor.workload
+        wished = leg.input_tokens or workload.input_tokens
+        if not self._lengths:
+            first = (*workload.input_ladder, workload.input_tokens)[0]
+            self._lengths[first] = self._rehearsal.first
+            self.notes += self._rehearsal.first.notes
+        if wished not in self._lengths:
+            self._progress.phase(f"rehearsing a prompt of {wished} tokens")
+            rehearsal = self._rehearsal
+            found = fit_length(
+                self._interlocutor,
+                wished,
+                rehearsal.extra,
+                rehearsal.model,
+                self._next_index,
+                self._clock,
+            )
+            self._next_index = found.requests
+            self._lengths[wished] = found
+            self.notes += found.notes
+        return self._lengths[wished]
+
+    def _measure(self, order: LegOrder, length: FittedLength) -> LegResult:
+        """One leg.
+
+        When the machine was too busy for the client to keep up, a closed loop is run again, which
+        is noted. Only the client's own lateness decides that, never a figure of the server.
+        """
+        attempts = 1
+        records, health = self._attempt(order, length)
+        is_repeatable = (
+            self._interlocutor.workload.arrivals == "closed"
+            and not self._interlocutor.workload.soak_s
+        )
+        while is_repeatable and attempts < MOST_ATTEMPTS and self._was_late(order, records, health):
+            attempts += 1
+            records, health = self._attempt(order, length)
+        if attempts > 1:
+            self.notes.append(
+                f"{order.leg.title}: measured {attempts} times because the machine was "
+                f"too busy for the client; the last time is kept"
+            )
+        self._health.merge(health)
+        return LegResult(order.leg, tuple(records), self._conclude(health))
+
+    def _was_late(self, order: LegOrder, records: list[RequestRecord], health: HealthLog) -> bool:
+        return any(find_lag_reasons(order.leg, _good(records), self._conclude(health)))
+
+    def _attempt(
+        self, order: LegOrder, length: FittedLength
+    ) -> tuple[list[RequestRecord], HealthLog]:
+        plan = LegPlan(
+            order,
+            self._interlocutor,
+            self._rehearsal,
+            length,
+            self._next_index,
+            self._setting.trace_s,
+        )
+        source = plan.source()
+        with self._setting.beside.around(order.leg):
+            result = self._load(plan, source)
+        self._next_index += len(result.exchanges)
+        health = HealthLog()
+        health.add_loop(order.leg, result)
+        made = self._records(plan, source, result)
+        records = [record for record, _ in made]
+        for record, stamps in made:
+            health.add_request(record, stamps)
+        self._add_schedule(plan, result, made, health)
+        _refuse_without_good(records, order.leg)
+        if result.held:
+            self.notes.append(
+                f"{order.leg.title}: {result.held} of {len(records)} requests waited in the "
+                f"client because {order.leg.concurrency} were under way, the most that may be; "
+                f"their waiting counts in TTFT and E2E"
+            )
+        return sorted(records, key=lambda record: record.index), health
+
+    def _add_schedule(
+        self,
+        plan: LegPlan,
+        result: LoadResult,
+        made: Sequence[tuple[RequestRecord, Stamps]],
+        health: HealthLog,
+    ) -> None:
+        """How late the client itself was: of a stream that was free, or of a schedule."""
+        leg = plan.order.leg
+        if not plan.is_closed:
+            health.add_arrivals(leg, made)
+        elif not self._interlocutor.workload.think_s:
+            health.add_streams(
+                leg,
+                {
+                    exchange.index: (exchange.previous, stamps)
+                    for exchange, (_, stamps) in zip(result.exchanges, made, strict=True)
+                },
+            )
+
+    def _load(self, plan: LegPlan, source: Source) -> LoadResult:
+        workload, leg = self._interlocutor.workload, plan.order.leg
+        total = source.total
+        warmup = plan.warmup * (workload.turns if plan.is_closed else 1)
+        what = f"{workload.soak_s:g} s" if total is None else f"{total - warmup} requests"
+        self._progress.phase(f"{leg.title}: {what}")
+        begun = self._clock.monotonic_ns()
+
+        def tell(done: int) -> None:
+            if total is not None:
+                self._progress.step(done, total, "requests")
+                return
+            seconds = int((self._clock.monotonic_ns() - begun) / 1e9)
+            soak = max(1, int(workload.soak_s))
+            self._progress.step(min(seconds, soak), soak, "s")
+
+        terms = Terms(
+            streams=leg.concurrency,
+            timeout_ns=int(workload.timeout_s * 1e9),
+            deadline_ns=self._deadline_ns,
+            is_reusing=plan.length.keeps_connections,
+            opened_ahead=0 if plan.is_closed else _needed(plan),
+        )
+        address = self._interlocutor.address
+        choice = self._setting.choice
+        with choice.capture(address, leg.concurrency) as capture:
+            return run_loop(
+                address,
+                source,
+                terms,
+                self._clock,
+                self._track,
+                tell,
+                capture=capture,
+                asks_for_stamps=choice.source == "kernel_receive",
+            )
+
+    def _records(
+        self, plan: LegPlan, source: Source, result: LoadResult
+    ) -> list[tuple[RequestRecord, Stamps]]:
+        interlocutor = self._interlocutor
+        expectation = Expectation(interlocutor.expected_tokens, interlocutor.dialect.sends_done)
+        return [
+            make_record(
+                exchange,
+                plan.place(exchange.index, source, result, self._origin_ns),
+                expectation,
+                self._track,
+                are_kernel_stamps_asked=result.are_kernel_stamps_asked,
+                packets=result.packets,
+            )
+            for exchange in result.exchanges
+        ]
+
+
+def _needed(plan: LegPlan) -> int:
+    """Connections that a schedule keeps busy when the server is as fast as it was alone."""
+    busy = plan.order.leg.rate_rps * plan.length.duration_ns / 1e9
+    return min(plan.order.leg.concurrency, math.ceil(busy) + SPARE_CONNECTIONS)
+
+
+def _good(records: list[RequestRecord]) -> list[RequestRecord]:
+    return [record for record in records if not record.is_warmup and record.gives_figures]
+
+
+def _refuse_without_good(records: list[RequestRecord], leg: Leg) -> None:
+    if _good(records):
+        return
+    measured = [record for record in records if not record.is_warmup] or records
+    first = measured[0]
+    raise NoValidMeasurement(
+        f"none of {len(measured)} requests at {leg.title} ended well",
+        evidence=f"{first.outcome}: {first.error or first.void}",
+        next_step="Look at the server's log; try a lower --concurrency.",
+    )
