@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trt_nemotron.errors import PlanRefused
+
 pytestmark = pytest.mark.slow
 
 
@@ -38,7 +40,9 @@ def test_dry_run_names_the_data_and_writes_nothing(documents: Path, tmp_path: Pa
     ("words", "message"),
     [
         (("--precision", "fp8", "--calibration", "no.jsonl"), "cannot be calibrated with"),
-        (("--precision", "int4_awq", "--calibration", "documents.jsonl"), "int4_awq"),
+        (("--precision", "int4_awq", "--calibration", "documents.jsonl"),
+         "INT4 is not supported for this model"),
+        (("--precision", "int3", "--calibration", "documents.jsonl"), "Choose one of: fp8, nvfp4"),
         (("--precision", "fp8", "--calibration", "documents.jsonl", "--release", "0.11.1"),
          "0.11.1 cannot be installed"),
         (("--precision", "fp8"), "--calibration"),
@@ -49,6 +53,7 @@ def test_what_cannot_be_quantized_is_refused_before_anything_is_installed(
 ):
     for more in ((), ("--dry-run",)):
         done = run(*words, "--out", "out", *more, cwd=tmp_path)
-        assert done.returncode == 2, done.stderr
+        is_plan = "not supported" in message
+        assert done.returncode == (PlanRefused.exit_code if is_plan else 2), done.stderr
         assert message in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["documents.jsonl"]

@@ -7,9 +7,13 @@ import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import EMBEDDED, CheckpointPath
+from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.runtimes.edgellm.values import Quantization
+
+
+_PRECISIONS: dict[str, Literal["fp8", "nvfp4"]] = {"fp8": "fp8", "nvfp4": "nvfp4"}
 
 
 @click.command(short_help="Quantize a checkpoint for Edge-LLM.")
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp8", "nvfp4"]),
+    metavar="[fp8|nvfp4]",
     required=True,
     help="Of all linear layers but the output layer.",
 )
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
 def command(
     *,
     checkpoint: Path | None,
-    precision: Literal["fp8", "nvfp4"],
+    precision: str,
     calibration: Path,
     samples: int,
     release: str | None,
@@ -76,10 +80,18 @@ def command(
     from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
     from trt_nemotron.deploy.runtimes.edgellm.quantizing import Wanted, check_wanted, quantize
     from trt_nemotron.deploy.runtimes.edgellm.runtime import RUNTIME
+    from trt_nemotron.deploy.runtimes.edgellm.standing import INT4, no_int4
 
+    opened = open_checkpoint(checkpoint or embedded_checkpoint_path())
+    if precision in INT4:
+        raise no_int4(opened.shape)
+    if precision not in _PRECISIONS:
+        raise InvalidInput(
+            f"there is no precision {precision!r}", next_step="Choose one of: fp8, nvfp4."
+        )
     wanted = Wanted(
-        checkpoint=open_checkpoint(checkpoint or embedded_checkpoint_path()),
-        precision=precision,
+        checkpoint=opened,
+        precision=_PRECISIONS[precision],
         calibration=calibration,
         samples=samples,
         release=release or RUNTIME.release().release,

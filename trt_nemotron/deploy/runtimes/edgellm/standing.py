@@ -3,6 +3,7 @@
 from trt_nemotron.deploy.runtimes.edgellm.graph import quantized_layers
 from trt_nemotron.deploy.runtimes.edgellm.sizes import Given
 from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.errors import PlanRefused
 from trt_nemotron.facts.contract import Payload
 from trt_nemotron.facts.release import Defect
@@ -11,7 +12,7 @@ ATTENTION_HEADS = frozenset({64, 128, 256, 512})
 """Head sizes of attention for which the plugin of 0.11.0 has kernels, by its symbols."""
 
 _PRECISIONS = {"F8_E4M3": "fp8", "NVFP4": "nvfp4"}
-_INT4 = frozenset({"int4", "int4_awq", "int4_gptq", "awq", "gptq", "w4a16"})
+INT4 = frozenset({"int4", "int4_awq", "int4_gptq", "awq", "gptq", "w4a16"})
 _INT4_MULTIPLE = 64
 _STORED = frozenset({"F32", "F16", "BF16", *_PRECISIONS})
 
@@ -78,21 +79,27 @@ def _refuse_form(at: Given) -> None:
         )
 
 
+def no_int4(shape: NemotronHShape) -> PlanRefused:
+    """Why there is no engine with weights of four-bit integers."""
+    rows = shape.mamba_inner_size + shape.conv_channels + shape.mamba_heads
+    is_indivisible = rows % _INT4_MULTIPLE or shape.hidden_size % _INT4_MULTIPLE
+    return PlanRefused(
+        "INT4 is not supported for this model",
+        evidence=f"in_proj is {rows:,} x {shape.hidden_size:,}, the INT4 kernel demands multiples "
+        f"of {_INT4_MULTIPLE}"
+        if is_indivisible
+        else "it is in no support list of Edge-LLM, and its exporter ignores the option for this "
+        "architecture",
+        next_step="Use --precision nvfp4 with a quantized checkpoint.",
+    )
+
+
 def _refuse_precision(at: Given, wishes: Wishes) -> None:
     wanted = wishes.precision
     if wanted in {None, "as-is", at.precision}:
         return
-    if wanted in _INT4:
-        rows = at.shape.mamba_inner_size + at.shape.conv_channels + at.shape.mamba_heads
-        reason = f"in_proj is {rows:,} x {at.shape.hidden_size:,}, the INT4 kernel demands "
-        raise PlanRefused(
-            "INT4 is not supported for this model",
-            evidence=f"{reason}multiples of {_INT4_MULTIPLE}"
-            if rows % _INT4_MULTIPLE or at.shape.hidden_size % _INT4_MULTIPLE
-            else "it is in no support list of Edge-LLM, and its exporter ignores the option for "
-            "this architecture",
-            next_step="Use --precision nvfp4 with a quantized checkpoint.",
-        )
+    if wanted in INT4:
+        raise no_int4(at.shape)
     if wanted in {"fp8", "nvfp4"}:
         raise PlanRefused(
             f"an engine in {wanted} is built from a checkpoint in {wanted}",
