@@ -134,6 +134,8 @@ def test_a_ramp_tells_what_it_found(url: str, capsys: pytest.CaptureFixture[str]
         (["--url", "http://127.0.0.1:9", "--ramp", "--rate", "1"], "keeps limits"),
         (["--replay", "nowhere.json"], "cannot read"),
         (["--replay", "a.json", "--url", "http://127.0.0.1:9"], "--replay"),
+        (["--replay", "a.json", "--rate", "3", "--tools"], "it goes with no --rate, --tools"),
+        (["--replay", "a.json", "demo"], "it goes with no ENDPOINT"),
     ],
 )
 def test_bad_input_is_one_clear_message(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from trt_nemotron.cli.bench_options import (
     Wish,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from trt_nemotron.measure.bench.values import Environment, Measurement
     from trt_nemotron.openai.dialect import Dialect
     from trt_nemotron.progress import Progress
+
+
+_WITH_REPLAY = frozenset({"replay", "slo", "as_json", "dry_run"})
 
 
 @click.command(short_help="Measure latency, truthfully.")
@@ -103,7 +107,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
 
     limits = parse_slo(slo)
     if replay is not None:
-        _refuse_with_replay(endpoint, url, out)
+        _refuse_with_replay()
         return _replay(replay, limits, as_json)
     wish = read_wish(given)
     if wish.is_ramp and wish.workload.arrivals != "closed" and limits is None:
@@ -132,10 +136,18 @@ def command(  # noqa: PLR0917 - click passes them all by name
     return _show(measurement, limits, as_json, ramp, _ceilings(plan, measurement))
 
 
-def _refuse_with_replay(endpoint: str | None, url: str | None, out: Path | None) -> None:
-    if endpoint or url or out:
+def _refuse_with_replay() -> None:
+    """Only how figures are shown may be said of a file; all else would be passed over."""
+    context = click.get_current_context()
+    said = [
+        parameter.opts[0] if parameter.opts[0].startswith("-") else "ENDPOINT"
+        for parameter in context.command.params
+        if parameter.name not in _WITH_REPLAY
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if said:
         raise InvalidInput(
-            "--replay reads a file: it goes with no ENDPOINT, --url or --out",
+            f"--replay reads a file that is measured already: it goes with no {', '.join(said)}",
             next_step="Leave them out, or leave out --replay to measure.",
         )
 
