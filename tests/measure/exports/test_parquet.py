@@ -3,12 +3,14 @@ import sys
 
 import msgspec
 import pytest
-from pyarrow import parquet
 
 from trt_nemotron.errors import EnvironmentUnfit
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.exports.parquet import render_parquet
 from trt_nemotron.measure.exports.rows import chunk_table, request_table
+
+# The environment with torch has none; the main one has it in its lock.
+parquet = pytest.importorskip("pyarrow.parquet")
 
 
 def test_reading_gives_the_same_table_again(mixed_run: Measurement, open_run: Measurement):
