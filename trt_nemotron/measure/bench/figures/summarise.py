@@ -66,13 +66,14 @@ def summarise(
         )
         for leg, records in held.items()
     )
+    lateness = find_lateness_reasons(measurement)
     return Summary(
         concurrencies=summaries,
         clock=measurement.client.clock,
         confidence=CONFIDENCE,
         slo=slo,
-        invalid_reasons=find_invalid_reasons(measurement),
-        lateness_reasons=find_lateness_reasons(measurement),
+        invalid_reasons=find_invalid_reasons(measurement, lateness),
+        lateness_reasons=lateness,
         notes=(
             *measurement.notes,
             *(note for summary in summaries for note in _drift_notes(summary, held[summary.leg])),

@@ -27,14 +27,21 @@ MOST_VOID = 0.05
 """Share of answered requests without sound times."""
 
 
-def find_invalid_reasons(measurement: Measurement) -> tuple[str, ...]:
-    """One sentence for each reason; empty for a sound run."""
+def find_invalid_reasons(
+    measurement: Measurement, lateness: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """One sentence for each reason; empty for a sound run.
+
+    Args:
+        measurement: with its raw records.
+        lateness: what `find_lateness_reasons` found, where that was asked already.
+    """
     if not _good_records(measurement):
         return ("no measured request ended well",)
     return (
         *_cpu_reasons(measurement.client),
         *_void_reasons(measurement),
-        *find_lateness_reasons(measurement),
+        *(find_lateness_reasons(measurement) if lateness is None else lateness),
     )
 
 
