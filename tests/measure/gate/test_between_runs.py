@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from trt_nemotron.measure.gate.between_runs import (
     is_beyond,
     runs_needed,
 )
-from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.budget import Budget, RelativeBound
+from trt_nemotron.measure.gate.history import comparable_figures
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.metrics import METRICS
 
@@ -119,6 +121,26 @@ def test_runs_of_another_key_tell_nothing(
     budget = make_budget(relative={"tpot_p50_ms": 10.0})
     assert judge(budget, run, baseline=kept, history=[other] * 99).decision == "inconclusive"
     assert judge(budget, run, baseline=kept, history=[kept] * 99).decision == "fail"
+
+
+def test_the_bounds_of_a_budget_share_the_rate(make_measurement: MakeRun, make_budget: MakeBudget):
+    kept, run = (
+        make_measurement(tpot_ms=tpot, spread=0.002, requests=10, tokens=4, **more)
+        for tpot, more in ((0.5, {}), (0.7, {"started_at": LATER, "seed": 2}))
+    )
+    budget = make_budget(relative={"tpot_p50_ms": 10.0, "ttft_p50_ms": 10.0})
+    assert judge(budget, run, baseline=kept, history=[kept] * 198).decision == "inconclusive"
+    assert judge(budget, run, baseline=kept, history=[kept] * 199).decision == "fail"
+
+
+def test_an_open_loop_with_as_many_under_way_is_no_earlier_run_of_a_closed_one(
+    make_measurement: MakeRun,
+):
+    kept = make_measurement(spread=0.002, requests=10, tokens=4, concurrencies=(1,))
+    records = tuple(msgspec.structs.replace(record, rate_rps=5.0) for record in kept.records)
+    open_loop = msgspec.structs.replace(kept, records=records)
+    bound = RelativeBound(metric="tpot_p50_ms", concurrency=1, worse_by_at_most_percent=3.0)
+    assert len(comparable_figures(bound, [kept, open_loop], kept)) == 1
 
 
 def test_a_verdict_against_a_stored_run_says_how_coarse_it_is(

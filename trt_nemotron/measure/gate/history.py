@@ -14,6 +14,7 @@ from trt_nemotron.measure.gate.budget import Budget, RelativeBound
 from trt_nemotron.measure.gate.changepoint import WINDOW, find_change
 from trt_nemotron.measure.gate.key import key_differences, key_of
 from trt_nemotron.measure.gate.metrics import metric_named
+from trt_nemotron.measure.gate.place import leg_fault, legs_at
 from trt_nemotron.measure.gate.result import show
 
 
@@ -52,13 +53,11 @@ def _figures(bound: RelativeBound, runs: Sequence[Measurement]) -> Iterator[tupl
     """When each run was started and its figure; runs without one are left out."""
     metric = metric_named(bound.metric)
     for run in runs:
-        found = [
-            figures
-            for figures in summarise(run).concurrencies
-            if figures.concurrency == bound.concurrency
-        ]
+        legs = legs_at(bound.place, run)
+        if leg_fault(bound.place, legs):
+            continue
         try:
-            interval = metric.interval(found[0]) if found else None
+            interval = metric.interval(summarise(run).at_leg(legs[0]))
         except NoValidMeasurement:
             continue
         if interval is not None:
