@@ -221,14 +221,14 @@ def one_round(name: str, streams: int) -> dict[str, float]:
 
 
 def observe(name: str, streams: int, count: int = 0) -> tuple[dict, list[Answer]]:
-    """What one client and its fresh server saw of `count` requests, of `REQUESTS` without."""
+    """What one client and its fresh server saw of `count` requests, of `REQUESTS` or two a stream without."""
     cores = sorted(os.sched_getaffinity(0))
     with truth_server(
         tokens=TOKENS, ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS, core=cores[-1]
     ) as server:
         argv = [sys.executable, __file__, "--client", name, "--url", server.url]
         argv += ["--streams", str(streams), "--core", str(cores[0])]
-        argv += ["--requests", str(count or REQUESTS[streams])]
+        argv += ["--requests", str(count or REQUESTS.get(streams, 2 * streams))]
         done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, timeout=300)
         return json.loads(done.stdout), server.read_log()
 

@@ -1,5 +1,6 @@
 """The command line: a group that imports a command only when asked for it, and the one handler."""
 
+import gc
 import importlib
 import io
 import signal
@@ -120,7 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _on_terminate)
     _accept_any_terminal()
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(argv))
+    code = run(argv)
+    gc.freeze()  # the interpreter need not look through what ends with the process
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

@@ -66,8 +66,10 @@ class Chunk(msgspec.Struct, frozen=True):
     @property
     def characters(self) -> int:
         """Characters of content, reasoning, tool names and arguments."""
-        tools = sum(len(part.name) + len(part.arguments) for part in self.tool_fragments)
-        return len(self.content) + len(self.reasoning) + tools
+        text = len(self.content) + len(self.reasoning)
+        if not self.tool_fragments:
+            return text
+        return text + sum(len(part.name) + len(part.arguments) for part in self.tool_fragments)
 
 
 class _Malformed(Exception):
@@ -151,14 +153,17 @@ def _parse_common(payload: str) -> Chunk | None:
     content = delta.content or ""
     reasoning = delta.reasoning_content or delta.reasoning or ""
     index = choice.index
-    return Chunk(
-        _kind(content, reasoning, ()),
-        content=content,
-        reasoning=reasoning,
-        role=delta.role or "",
-        finish_reason=choice.finish_reason or "",
-        index=0 if index == 0 else max(0, _count(index)),
-        model=event.model if isinstance(event.model, str) else "",
+    return Chunk(  # by place: by name it takes half as long again
+        "content" if content.strip() else _kind(content, reasoning, ()),
+        content,
+        reasoning,
+        (),
+        delta.role or "",
+        choice.finish_reason or "",
+        None,
+        "",
+        0 if index == 0 else max(0, _count(index)),
+        event.model if isinstance(event.model, str) else "",
     )
 
 

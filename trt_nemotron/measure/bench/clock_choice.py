@@ -16,7 +16,7 @@ from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
 from trt_nemotron.measure.bench.values import ClockSource
 from trt_nemotron.measure.bench.wire.address import Address
 from trt_nemotron.measure.bench.wire.capture import Capture
-from trt_nemotron.measure.bench.wire.packet_ring import PacketRing, blocks_for
+from trt_nemotron.measure.bench.wire.packet_ring import RETIRE_MS, PacketRing, blocks_for
 from trt_nemotron.measure.bench.wire.route import interface_to
 from trt_nemotron.measure.bench.wire.stamps import ask_for_kernel_stamps
 
@@ -24,6 +24,8 @@ ClockWish = Literal["auto", "packet", "kernel", "user"]
 CLOCK_WISHES: tuple[ClockWish, ...] = get_args(ClockWish)
 _NOT_WITH_TLS = "with TLS, packets do not show where an event ends"
 _TRIAL_TIMEOUT_S = 5.0
+_TRIAL_RETIRE_MS = 1
+"""The first request waits for the trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _try_packets(address: Address) -> tuple[str, str]:
     """The interface, and what stands against it; one of the two is empty."""
     try:
         interface = interface_to(address.family, address.socket_address)
-        ring = _open_ring(interface, address, 1)
+        ring = _open_ring(interface, address, 1, _TRIAL_RETIRE_MS)
     except PermissionError:
         return "", "CAP_NET_RAW is missing"
     except OSError as fault:
@@ -112,8 +114,11 @@ def _try_packets(address: Address) -> tuple[str, str]:
     return (interface, "") if is_seen else ("", f"{interface} does not show packets of this server")
 
 
-def _open_ring(interface: str, address: Address, streams: int) -> PacketRing:
-    return PacketRing(interface, address.family, address.socket_address[1], blocks_for(streams))
+def _open_ring(
+    interface: str, address: Address, streams: int, retire_ms: int = RETIRE_MS
+) -> PacketRing:
+    port = address.socket_address[1]
+    return PacketRing(interface, address.family, port, blocks_for(streams), retire_ms)
 
 
 def is_connection_seen(ring: PacketRing, address: Address) -> bool:
@@ -127,4 +132,4 @@ def is_connection_seen(ring: PacketRing, address: Address) -> bool:
         connection.settimeout(_TRIAL_TIMEOUT_S)
         connection.connect(address.socket_address)
         port: int = connection.getsockname()[1]
-    return port in capture.conclude().flows
+    return capture.shows(port)

@@ -7,6 +7,7 @@ asked for. Everything else has a name of its own, and nothing is sent twice.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trt_nemotron.measure.bench.clock import WallClockTrack
 from trt_nemotron.measure.bench.values import (
@@ -62,8 +63,7 @@ class Place:
     turn: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(NamedTuple):
     time_ns: int
     chunk: Chunk
 
@@ -95,7 +95,7 @@ def make_record(
         sent_ns=stamps.sent_ns - place.origin_ns,
         send_call_ns=exchange.send_call_ns,
         finished_ns=stamps.finished_ns - place.origin_ns,
-        chunks=tuple(_chunk_record(event, place.origin_ns) for event in events),
+        chunks=tuple([_chunk_record(event, place.origin_ns) for event in events]),
         status_code=response.status,
         finish_reason=next((e.chunk.finish_reason for e in events if e.chunk.finish_reason), ""),
         prompt_tokens=usage.prompt_tokens,
@@ -123,9 +123,11 @@ def _read(exchange: Exchange, stamps: Stamps) -> tuple[Response, str]:
 def _read_events(response: Response) -> tuple[_Event, ...]:
     stream = EventStream()
     return tuple(
-        _Event(time_ns, parse_chunk(payload))
-        for time_ns, piece in response.pieces
-        for payload in stream.feed(piece)
+        [
+            _Event(time_ns, parse_chunk(payload))
+            for time_ns, piece in response.pieces
+            for payload in stream.feed(piece)
+        ]
     )
 
 

@@ -86,7 +86,7 @@ class Leg(Value, frozen=True, kw_only=True):
         return f"{base}, {self.input_tokens} tokens in" if self.input_tokens else base
 
 
-class ChunkRecord(Value, frozen=True, kw_only=True, array_like=True):
+class ChunkRecord(Value, frozen=True, kw_only=True, array_like=True, gc=False):
     """One server-sent event: when it was there, what it carried.
 
     Attributes:

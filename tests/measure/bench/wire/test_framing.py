@@ -1,5 +1,7 @@
 """HTTP is read alike however the bytes are cut, and by three readers of different make."""
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from trt_nemotron.measure.bench.wire.http_response import read_response
 
 BODIES = st.lists(st.binary(max_size=40), max_size=8)
 CUTS = st.lists(st.integers(min_value=1, max_value=17), min_size=1, max_size=40)
+_SIZES = st.sampled_from(["{:x}", "{:X}", "0{:x}", "{:x};a=b", "{:x} "])
 TRICKY = st.sampled_from([b"0\r\n\r\n", b"\r\n", b"\r\n\r\n0\r\n\r\n", b"data: x\r\n\r\n", b""])
 
 
@@ -104,6 +107,31 @@ def test_no_bytes_crash_or_hang_a_reader(data: bytes, cuts: list[int]):
             read_response(whole, ends, ends)
         except NotHttp as fault:
             assert str(fault)  # noqa: PT017 - either answer is right; a crash is not
+
+
+@given(
+    st.lists(st.tuples(_SIZES, st.binary(max_size=30) | TRICKY)),
+    st.none() | st.tuples(st.integers(0, 400), st.sampled_from(b"\r\n0a;x ")),
+)
+def test_a_chunk_in_one_piece_is_read_as_it_is_byte_by_byte(
+    chunks: list[tuple[str, bytes]], spoiled: tuple[int, int] | None
+):
+    """Whole or spoiled: a server sends an event a chunk, and mostly it comes so."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    framed = [b"%b\r\n%b\r\n" % (size.format(len(p)).encode(), p) for size, p in chunks]
+    framed.append(b"0\r\n\r\n")
+    data = bytearray(b"".join(framed))
+    if spoiled is not None and spoiled[0] < len(data):
+        data[spoiled[0]] = spoiled[1]
+    ends = [len(head), *(len(head) + end for end in accumulate(map(len, framed)))]
+
+    def body(cuts: list[int]) -> bytes | None:
+        try:
+            return read_response(head + data, cuts, cuts).body
+        except NotHttp:
+            return None
+
+    assert body(ends) == body(list(range(1, len(head) + len(data) + 1)))
 
 
 def test_interim_responses_are_skipped():

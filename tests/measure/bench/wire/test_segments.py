@@ -51,7 +51,7 @@ def test_what_comes_again_is_counted_and_changes_nothing():
     arrivals = Arrivals(100)
     for time, sequence in enumerate((100, 110, 100, 110, 120), 1):
         arrivals.add(sequence, 10, time)
-    assert (arrivals.ends, arrivals.times) == ([10, 20, 30], [1, 2, 5])
+    assert (list(arrivals.ends), list(arrivals.times)) == ([10, 20, 30], [1, 2, 5])
     assert arrivals.repeated == 2
 
 
@@ -59,7 +59,8 @@ def test_a_segment_that_repeats_and_goes_on_counts_for_what_is_new():
     arrivals = Arrivals(0)
     arrivals.add(0, 10, 1)
     arrivals.add(5, 20, 2)
-    assert (arrivals.ends, arrivals.times, arrivals.repeated) == ([10, 25], [1, 2], 0)
+    assert (list(arrivals.ends), list(arrivals.times)) == ([10, 25], [1, 2])
+    assert arrivals.repeated == 0
 
 
 def test_a_gap_that_never_closes_ends_what_is_known():
@@ -73,7 +74,7 @@ def test_stamps_that_fall_do_not_make_time_fall():
     arrivals = Arrivals(0)
     arrivals.add(0, 10, 5)
     arrivals.add(10, 10, 4)
-    assert arrivals.times == [5, 5]
+    assert list(arrivals.times) == [5, 5]
 
 
 def answer(sequence: int, acknowledged: int, wall_ns: int = 0) -> Segment:
@@ -104,7 +105,7 @@ def test_counting_begins_behind_the_openings_own_number():
     )
     assert list(flows) == [PORT]
     (flow,) = flows[PORT]
-    assert (flow.sent.ends, flow.received.ends) == ([7], [9])
+    assert (list(flow.sent.ends), list(flow.received.ends)) == ([7], [9])
 
 
 def test_an_opening_sent_again_is_the_same_connection_and_a_port_may_be_used_again():

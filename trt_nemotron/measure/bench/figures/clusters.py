@@ -12,7 +12,9 @@ than `FEWEST_CLUSTERS` they are so always.
 import math
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate, compress, islice
 from statistics import NormalDist
 
 from trt_nemotron.measure.bench.figures.percentiles import (
@@ -43,12 +45,12 @@ class ClusteredGaps:
         end = max((f.first_ns + sum(f.gaps_ms) * 1e6 for f in held), default=0)
         width_ms = max((end - begin) / 1e6 / STRETCHES, 1e-9)
         for place, figure in enumerate(held):
-            at_ms = (figure.first_ns - begin) / 1e6
-            for gap in figure.gaps_ms:
-                at_ms += gap
-                self._stretches.append(min(STRETCHES - 1, int(at_ms / width_ms)))
+            first_ms = (figure.first_ns - begin) / 1e6
+            times_ms = islice(accumulate(figure.gaps_ms, initial=first_ms), 1, None)
+            self._stretches += [min(STRETCHES - 1, int(at_ms / width_ms)) for at_ms in times_ms]
             self._gaps.extend(figure.gaps_ms)
             self._requests += [place] * len(figure.gaps_ms)
+        self._clusterings = [(c, Counter(c)) for c in (self._requests, self._stretches)]
 
     def percentile(self, quantile: float) -> Percentile:
         """The percentile with its limits, each with 99 % confidence; refused from too few gaps."""
@@ -65,7 +67,8 @@ class ClusteredGaps:
         share = bisect_right(self.ordered, value) / count
         under = [gap <= value for gap in self._gaps]
         spreads = [
-            _spread(under, clusters, share, count) for clusters in (self._requests, self._stretches)
+            _spread(Counter(compress(clusters, under)), sizes, share, count)
+            for clusters, sizes in self._clusterings
         ]
         if None in spreads:
             return self.ordered[0], self.ordered[-1]
@@ -74,21 +77,16 @@ class ClusteredGaps:
         return self.ordered[max(low - 1, 0)], self.ordered[min(high, count - 1)]
 
 
-def _spread(
-    under: Sequence[bool], clusters: Sequence[int], share: float, count: int
-) -> float | None:
+def _spread(hits: Counter[int], sizes: Counter[int], share: float, count: int) -> float | None:
     """How far the share under the percentile may be from the truth, by what clusters show.
 
-    Nothing when there are too few clusters to say.
+    `hits` and `sizes` are, of each cluster, its gaps under the percentile and all of them. Nothing
+    when there are too few clusters to say.
     """
-    hits, sizes = [0] * (max(clusters) + 1), [0] * (max(clusters) + 1)
-    for is_under, cluster in zip(under, clusters, strict=True):
-        sizes[cluster] += 1
-        hits[cluster] += is_under
-    filled = sum(size > 0 for size in sizes)
+    filled = len(sizes)
     if filled < FEWEST_CLUSTERS:
         return None
-    squares = sum((hit - share * size) ** 2 for hit, size in zip(hits, sizes, strict=True))
+    squares = sum((hits[place] - share * sizes[place]) ** 2 for place in sorted(sizes))
     by_clusters = math.sqrt(squares * filled / (filled - 1)) / count
     by_chance = math.sqrt(share * (1.0 - share) / count)
     return student_t(CONFIDENCE, filled - 1) * max(by_clusters, by_chance)

@@ -59,7 +59,7 @@ def token_chunks(record: RequestRecord) -> tuple[ChunkRecord, ...]:
     chunks = record.chunks
     for place, chunk in enumerate(chunks):
         if chunk.kind in _FIRST_KINDS:
-            return tuple(later for later in chunks[place:] if later.kind in _LATER_KINDS)
+            return tuple([later for later in chunks[place:] if later.kind in _LATER_KINDS])
     return ()
 
 
@@ -72,7 +72,7 @@ def measure_request(record: RequestRecord) -> RequestFigures:
     return RequestFigures(
         ttft_ms=(stamps[0] - begin) / _NS_PER_MS,
         ttfa_ms=None if answer is None else (answer - begin) / _NS_PER_MS,
-        gaps_ms=tuple((later - earlier) / _NS_PER_MS for earlier, later in pairwise(stamps)),
+        gaps_ms=tuple([(later - earlier) / _NS_PER_MS for earlier, later in pairwise(stamps)]),
         tpot_ms=_tpot_ms(record, chunks),
         tpot_at_worst_ms=_tpot_at_worst_ms(record, stamps[-1]),
         e2e_ms=(stamps[-1] - begin) / _NS_PER_MS,

@@ -1,11 +1,14 @@
 """One plain GET between two legs, which always ends; never while requests are under way."""
 
-import http.client
 import time
+from typing import TYPE_CHECKING
 
 from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.measure.bench.server_side.snapshot import Fetch
 from trt_nemotron.measure.bench.wire.address import Address
+
+if TYPE_CHECKING:
+    import http.client
 
 LONGEST_S = 5.0
 MOST_BYTES = 8 << 20
@@ -27,6 +30,8 @@ def get_text(address: Address, path: str, api_key: str, longest_s: float) -> str
     Raises:
         EndpointUnfit: no connection, no HTTP, too slow or too much.
     """
+    import http.client
+
     connection = _connect(address, longest_s)
     headers = {"Accept": "text/plain, application/json", "Connection": "close"}
     if api_key:
@@ -45,14 +50,18 @@ def get_text(address: Address, path: str, api_key: str, longest_s: float) -> str
         connection.close()
 
 
-def _connect(address: Address, longest_s: float) -> http.client.HTTPConnection:
+def _connect(address: Address, longest_s: float) -> "http.client.HTTPConnection":
+    import http.client
+
     host, port = address.host, int(address.host_header.rpartition(":")[2])
     if address.tls is not None:
         return http.client.HTTPSConnection(host, port, timeout=longest_s, context=address.tls)
     return http.client.HTTPConnection(host, port, timeout=longest_s)
 
 
-def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
+def _read(response: "http.client.HTTPResponse", deadline: float) -> bytes:
+    import http.client
+
     body = b""
     while piece := response.read1(_PIECE_BYTES):
         body += piece

@@ -22,24 +22,41 @@ _SETTLE_S = 2.4 * RETIRE_MS / 1e3
 class Capture:
     """Packets of one loop, taken out of the ring while it runs and looked at afterwards."""
 
-    __slots__ = ("_blocks", "_lost_before", "_ring")
+    __slots__ = ("_blocks", "_data", "_lost_before", "_ring")
 
     def __init__(self, ring: PacketRing) -> None:
         self._ring = ring
         self._blocks: list[Block] = []
+        self._data = bytearray()
         ring.drain()  # what passed before is none of ours
         self._lost_before = ring.lost
 
     def drain(self) -> None:
-        """Take what there is."""
-        self._blocks += self._ring.drain()
+        """Take what there is.
+
+        All of it lies in one piece of memory, which the system gets back as soon as it is read.
+        """
+        for block in self._ring.drain():
+            self._blocks.append(Block(self._data, len(self._data) + block.first, block.packets))
+            self._data += block.data
+
+    def shows(self, port: int, longest_s: float = _SETTLE_S) -> bool:
+        """Whether a connection that was opened from `port` turns up within that time."""
+        deadline = time.monotonic() + longest_s
+        while port not in follow_flows(read_segments(self._blocks)):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0.0:
+                return False
+            self._ring.wait(left_s)
+            self.drain()
+        return True
 
     def conclude(self, *, settle_s: float = _SETTLE_S) -> "PacketTimes":
         """Wait for the last packets, then read them all."""
         time.sleep(settle_s)
         self.drain()
         flows = follow_flows(read_segments(self._blocks))
-        self._blocks = []
+        self._blocks, self._data = [], bytearray()
         return PacketTimes(flows, self._ring.lost - self._lost_before)
 
 
@@ -88,11 +105,14 @@ def _within(exchange: Exchange, flow: Flow, sent_ns: int, offset: int) -> Stamps
     arrivals = flow.received
     first = bisect_right(arrivals.ends, begin)
     last = bisect_left(arrivals.ends, begin + size) + 1 if size else first
-    ends = tuple(min(end - begin, size) for end in arrivals.ends[first:last])
-    times = tuple(wall - offset for wall in arrivals.times[first:last])
+    # Only the last one may bring more than this response; a tuple of a list is made faster.
+    whole = [end - begin for end in arrivals.ends[first:last]]
+    ends = (*whole[:-1], *(min(end, size) for end in whole[-1:]))
+    times = tuple([wall - offset for wall in arrivals.times[first:last]])
     finished = times[-1] if times and exchange.ending == "complete" else exchange.ended_ns
-    all_times = (exchange.sent_ns, sent_ns, *times, exchange.ended_ns)
-    if any(late < early - TOLERANCE_NS for early, late in pairwise(all_times)):
+    # Arrivals never fall, so that what lies between the first and the last is in order.
+    in_order = (exchange.sent_ns, sent_ns, *times[:1], *times[-1:], exchange.ended_ns)
+    if any(late < early - TOLERANCE_NS for early, late in pairwise(in_order)):
         return _void(exchange, "its packets' times contradict our own clock")
     return Stamps(times, "packet_ring", 0, _lags(exchange, ends, times), ends, sent_ns, finished)
 

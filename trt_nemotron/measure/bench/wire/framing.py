@@ -5,6 +5,7 @@ from the recording afterwards, see `http_response`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 BodyKind = Literal["chunked", "length", "until_close"]
@@ -114,18 +115,20 @@ class ChunkWalk:
             NotHttp: a size line that is none, or data that does not end in CRLF.
         """
         while not self.is_ended:
-            line_feed = data.find(b"\n", self.position, end)
-            check_chunk_line(self.position, line_feed, end)
+            position = self.position
+            line_feed = data.find(b"\n", position, end)
+            if not 0 <= line_feed - position < LONGEST_CHUNK_LINE:
+                check_chunk_line(position, line_feed, end)
             if line_feed < 0:
                 break
             if data[line_feed - 1] != 0x0D:
                 raise NotHttp(NO_CRLF)
             line_end = line_feed - 1
             if self._is_in_trailer:
-                self.is_ended = line_end == self.position
+                self.is_ended = line_end == position
                 self.position = line_feed + 1
                 continue
-            size = chunk_size(bytes(data[self.position : line_end]))
+            size = chunk_size(bytes(data[position:line_end]))
             if size == 0:
                 self._is_in_trailer = True
                 self.position = line_end + 2
@@ -154,8 +157,12 @@ def check_chunk_line(begin: int, line_feed: int, end: int) -> None:
         raise NotHttp(f"a line of the chunked framing of more than {LONGEST_CHUNK_LINE} bytes")
 
 
+@lru_cache(maxsize=4096)
 def chunk_size(line: bytes) -> int:
-    """The size that a chunk's size line gives; extensions are ignored."""
+    """The size that a chunk's size line gives; extensions are ignored.
+
+    Events of one stream are nearly alike in length, so few lines are ever read anew.
+    """
     digits = line.split(b";", 1)[0].strip(b" \t")
     if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
         raise NotHttp(f"chunk size {line[:40]!r}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trt_nemotron.measure.bench.wire.framing import (
+    LONGEST_CHUNK_LINE,
     NO_CRLF,
     Head,
     NotHttp,
@@ -99,6 +100,9 @@ class BodyDecoder:
         return taken
 
     def _feed_chunked(self, data: bytes) -> bytes:
+        whole = self._whole_chunk(data)
+        if whole:
+            return whole
         parts: list[bytes] = []
         position = 0
         while position < len(data) and self._expected != "nothing":
@@ -120,6 +124,16 @@ class BodyDecoder:
             position = line_end + 1
             self._take_line(line)
         return b"".join(parts)
+
+    def _whole_chunk(self, data: bytes) -> bytes:
+        """What is in `data` when it is one chunk from its size line to its end: mostly so."""
+        if self._expected != "size" or self._line:
+            return b""
+        begin = data.find(b"\n", 0, LONGEST_CHUNK_LINE) + 1
+        if begin < 2 or data[begin - 2] != 0x0D or not data.endswith(b"\r\n"):
+            return b""
+        is_whole = len(data) == begin + chunk_size(data[: begin - 2]) + 2
+        return data[begin:-2] if is_whole else b""
 
     def _take_line(self, line: bytes) -> None:
         if not line.endswith(b"\r"):

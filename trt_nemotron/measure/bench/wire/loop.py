@@ -8,6 +8,7 @@ import select
 import selectors
 import time
 from bisect import insort
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -44,6 +45,8 @@ SPARE_CONNECTIONS = 4
 _HIGHEST_SELECT = 1024
 """select(2) takes no file descriptor from here on."""
 _MOST_SIZES = 4096
+_FEWEST_TO_COLLECT = 32
+"""Requests of a loop from which on garbage is worth collecting before it."""
 
 
 def run_closed_loop(
@@ -93,7 +96,11 @@ def run_loop(  # noqa: PLR0917 - as `run_closed_loop`
         EndpointUnfit: the server stopped answering.
         NoValidMeasurement: the deadline passed.
     """
-    with selectors.DefaultSelector() as selector, undisturbed() as niceness:
+    is_short = source.total is not None and source.total < _FEWEST_TO_COLLECT
+    with (
+        selectors.DefaultSelector() as selector,
+        undisturbed(is_short=is_short) as niceness,
+    ):
         loop = _Loop(source, terms, clock, track, selector, on_progress, capture)
         loop.result.niceness = niceness
         try:
@@ -129,6 +136,7 @@ class _Loop:
         self._failures = 0
         self._ended: list[Connection] = []
         self._free: list[Connection] = []
+        self._suspects: deque[Connection] = deque()
         self._full_until_ns = 0
         self._tick_ns = 0
         self._rest_ns = 0
@@ -144,6 +152,7 @@ class _Loop:
             self._selector,
             self._clock,
             self._on_end,
+            self._suspects.append,
             asks_for_stamps=asks_for_stamps,
             is_lazy=self._capture is not None,
         )
@@ -223,6 +232,9 @@ class _Loop:
         if now >= self._tick_ns:
             self.result.lags_ns.append(max(0, now - max(self._tick_ns, woken)))
             self._tick(now)
+        while self._suspects:
+            self._suspects.popleft().examine()
+            self._serve(0)
         if self._ended:
             self._free_ended()
         if self._can_start:
@@ -240,9 +252,13 @@ class _Loop:
             # To the microsecond: a schedule's request is not to be late by a millisecond.
             select.select((self._selector_number,), (), (), (due - armed) / 1e9)
             wait_ms = 0
-        for key, _ in self._selector.select(wait_ms / 1000):
-            key.data()
+        self._serve(wait_ms / 1000)
         return armed + wait_ms * _NS_PER_MS if wait_ms else until
+
+    def _serve(self, wait_s: float) -> None:
+        """Serve what is there, or what comes first within `wait_s`."""
+        for key, _ in self._selector.select(wait_s):
+            key.data()
 
     def _free_ended(self) -> None:
         """Connections whose requests have ended can be used again."""

@@ -7,6 +7,7 @@ while every block was full is lost, and the kernel counts it.
 """
 
 import mmap
+import select
 import socket
 import struct
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ _BLOCK_HEAD_AT = 8
 _FOR_US = 1  # TP_STATUS_USER
 _FRAME_SIZE = 2048
 
-BLOCK_SIZE = 128 * 1024
+BLOCK_SIZE = 64 * 1024
 FEWEST_BLOCKS = 64
 RETIRE_MS = 25
-"""Age at which a block that is not full is handed over."""
+"""Age at which a block that is not full is handed over, where nobody waits for it."""
 BYTES_A_PACKET = 144
 
 
@@ -40,7 +41,7 @@ class Block:
         first: where in `data` the first packet begins.
     """
 
-    data: bytes
+    data: bytes | bytearray
     first: int
     packets: int
 
@@ -52,6 +53,7 @@ class PacketRing:
         interface: to listen at.
         family, port: IPv4 or IPv6, and the server's port; see `packet_filter`.
         blocks: of `BLOCK_SIZE` bytes each.
+        retire_ms: age at which a block that is not full is handed over.
 
     Attributes:
         lost: packets for which there was no room.
@@ -62,7 +64,14 @@ class PacketRing:
 
     __slots__ = ("_blocks", "_memory", "_next", "_socket", "lost")
 
-    def __init__(self, interface: str, family: int, port: int, blocks: int = FEWEST_BLOCKS) -> None:
+    def __init__(
+        self,
+        interface: str,
+        family: int,
+        port: int,
+        blocks: int = FEWEST_BLOCKS,
+        retire_ms: int = RETIRE_MS,
+    ) -> None:
         if not hasattr(socket, "AF_PACKET"):
             raise OSError("this system has no packet sockets")
         self.lost = 0
@@ -71,13 +80,13 @@ class PacketRing:
         # Protocol 0 takes nothing until the filter is in place and `bind` names one.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         try:
-            self._memory = self._prepare(family, port)
+            self._memory = self._prepare(family, port, retire_ms)
             self._socket.bind((interface, _ETH_P_ALL))
         except OSError:
             self._socket.close()
             raise
 
-    def _prepare(self, family: int, port: int) -> mmap.mmap:
+    def _prepare(self, family: int, port: int, retire_ms: int) -> mmap.mmap:
         attach_filter(self._socket, packet_filter(family, port))
         # Without it the kernel stamps a packet when it copies it, not when it came.
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -86,7 +95,7 @@ class PacketRing:
         self._socket.setsockopt(
             SOL_PACKET,
             _PACKET_RX_RING,
-            _REQUEST.pack(BLOCK_SIZE, self._blocks, _FRAME_SIZE, frames, RETIRE_MS, 0, 0),
+            _REQUEST.pack(BLOCK_SIZE, self._blocks, _FRAME_SIZE, frames, retire_ms, 0, 0),
         )
         return mmap.mmap(
             self._socket.fileno(),
@@ -104,6 +113,12 @@ class PacketRing:
         # reads, the copy must not be older than the status.
         self._count_lost()
         return [self._take() for _ in range(ready)]
+
+    def wait(self, longest_s: float) -> None:
+        """Wait until the kernel hands over a block, or for that long."""
+        handed_over = select.poll()
+        handed_over.register(self._socket, select.POLLIN)
+        handed_over.poll(longest_s * 1e3)
 
     def _status(self, ahead: int) -> int:
         at = (self._next + ahead) % self._blocks * BLOCK_SIZE + _BLOCK_HEAD_AT
@@ -129,6 +144,6 @@ class PacketRing:
 
 
 def blocks_for(streams: int) -> int:
-    """Blocks that hold about a second of `streams` streams at 200 packets a second each."""
-    needed = streams * 200 * BYTES_A_PACKET // BLOCK_SIZE
-    return max(FEWEST_BLOCKS, min(512, needed))
+    """Blocks that hold about two seconds of `streams` streams at 200 packets a second each."""
+    needed = streams * 400 * BYTES_A_PACKET // BLOCK_SIZE
+    return max(FEWEST_BLOCKS, min(1024, needed))

@@ -6,6 +6,7 @@ close. Sequence numbers wrap at 2^32 and are counted on from the connection's fi
 """
 
 import struct
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from trt_nemotron.measure.bench.wire.packet_ring import Block
 _HOST = struct.Struct("=6I2H")  # struct tpacket3_hdr up to tp_net
 _TCP = struct.Struct(">HHIIBB")
 _IPV4_LENGTH, _IPV6_LENGTH = struct.Struct(">H"), struct.Struct(">H")
+_IPV4_TCP = struct.Struct(">xxH16xHHIIBB")
+_PLAIN_IPV4 = 0x45
+"""First byte of an IPv4 header without options."""
 _PACKET_TYPE_AT = 48 + 10  # struct tpacket3_hdr is followed by struct sockaddr_ll
 _OUTGOING = 4
 _IPV6_HEADER = 40
@@ -48,11 +52,33 @@ def read_segments(blocks: Iterable[Block]) -> Iterator[Segment]:
             step, seconds, nanoseconds, _, length, _, _, net = _HOST.unpack_from(data, at)
             is_sent = data[at + _PACKET_TYPE_AT] == _OUTGOING
             wall_ns = seconds * 1_000_000_000 + nanoseconds
-            yield _read_ip(data, at + net, wall_ns, length, is_sent=is_sent)
+            yield (
+                _read_plain(data, at + net, wall_ns, length, is_sent=is_sent)
+                if data[at + net] == _PLAIN_IPV4
+                else _read_ip(data, at + net, wall_ns, length, is_sent=is_sent)
+            )
             at += step
 
 
-def _read_ip(data: bytes, at: int, wall_ns: int, length: int, *, is_sent: bool) -> Segment:
+def _read_plain(
+    data: bytes | bytearray, at: int, wall_ns: int, length: int, *, is_sent: bool
+) -> Segment:
+    """As `_read_ip`, for the form that nearly every packet has: both headers at one go."""
+    size, source, target, sequence, acknowledged, offset, flags = _IPV4_TCP.unpack_from(data, at)
+    return Segment(
+        wall_ns,
+        is_sent,
+        source if is_sent else target,
+        sequence,
+        acknowledged,
+        (size or length) - 20 - (offset >> 4) * 4,
+        flags & _SYN != 0,
+    )
+
+
+def _read_ip(
+    data: bytes | bytearray, at: int, wall_ns: int, length: int, *, is_sent: bool
+) -> Segment:
     """`length` is the packet's own, for those whose header cannot hold it."""
     first = data[at]
     if first >> 4 == 4:
@@ -88,8 +114,8 @@ class Arrivals:
     def __init__(self, first_sequence: int) -> None:
         self._first = first_sequence
         self._early: list[tuple[int, int]] = []
-        self.ends: list[int] = []
-        self.times: list[int] = []
+        self.ends = array("q")
+        self.times = array("q")
         self.repeated = 0
 
     @property
@@ -99,9 +125,12 @@ class Arrivals:
 
     def add(self, sequence: int, size: int, wall_ns: int) -> None:
         """Take a segment."""
-        end = self.end
+        end = self.ends[-1] if self.ends else 0
         # Half the number space ahead is ahead, the other half is behind.
         ahead = (sequence - self._first - end) % _WRAP
+        if not ahead and size:
+            self._advance(end + size, wall_ns)
+            return
         begin = end + ahead if ahead < _WRAP // 2 else end + ahead - _WRAP
         if begin + size <= end:
             self.repeated += 1
