@@ -221,7 +221,7 @@ def one_round(name: str, streams: int) -> dict[str, float]:
 
 
 def observe(name: str, streams: int, count: int = 0) -> tuple[dict, list[Answer]]:
-    """What one client and its fresh server saw of `count` requests, of `REQUESTS` or two a stream without."""
+    """What one client and its fresh server saw of `count` requests; without, as in `REQUESTS`."""
     cores = sorted(os.sched_getaffinity(0))
     with truth_server(
         tokens=TOKENS, ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS, core=cores[-1]

@@ -74,6 +74,13 @@ _WITH_REPLAY = frozenset({"replay", "slo", "as_json", "dry_run"})
     type=click.Path(path_type=Path, dir_okay=False),
     help="Compute the figures of a kept measurement again; asks no server.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that send the load together.",
+)
 @json_option
 @dry_run_option
 def command(  # noqa: PLR0917 - click passes them all by name
@@ -87,6 +94,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
     energy: bool,
     out: Path | None,
     replay: Path | None,
+    workers: int,
     as_json: bool,
     dry_run: bool,
     **given: Any,
@@ -129,6 +137,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
         api_key=read_api_key(api_key_env),
         clock_wish=clock_wish,
         measures_energy=energy,
+        workers=workers,
         as_json=as_json,
     )
     if out is not None:
@@ -203,6 +212,7 @@ def _measure(
     api_key: str,
     clock_wish: "ClockWish",
     measures_energy: bool,
+    workers: int,
     as_json: bool,
 ) -> "tuple[Measurement, Ramp | None]":
     import msgspec
@@ -229,6 +239,7 @@ def _measure(
             trace_s=wish.trace_s,
             choose_next=chooser,
             measures_energy=measures_energy,
+            workers=workers,
         )
     if chooser is None or chooser.ramp is None:
         return measurement, None

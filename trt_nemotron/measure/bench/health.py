@@ -14,6 +14,7 @@ from trt_nemotron.measure.bench.values import (
     LoopLag,
     RequestRecord,
     ScheduleLag,
+    WorkerHealth,
 )
 from trt_nemotron.measure.bench.wire.loop import LoadResult
 from trt_nemotron.measure.bench.wire.run_queue import RunQueue
@@ -43,6 +44,7 @@ class HealthLog:
     void: int = 0
     lost_packets: int = 0
     repeated_segments: int = 0
+    workers: dict[int, "HealthLog"] = field(default_factory=dict)
 
     def add_loop(self, leg: Leg, result: LoadResult) -> None:
         """Take over what a loop found of itself."""
@@ -115,6 +117,18 @@ class HealthLog:
             lost_packets=self.lost_packets,
             repeated_segments=self.repeated_segments,
             void_requests=self.void,
+            workers=self._workers(),
+        )
+
+    def _workers(self) -> tuple[WorkerHealth, ...]:
+        return tuple(
+            WorkerHealth(
+                worker=worker,
+                cpu_share=log.process_cpu_ns / log.wall_ns if log.wall_ns else 0.0,
+                loop_lag_p99_ms=max(0.0, percentile_ms([*chain(*log.lags_ns.values())], 0.99)),
+                read_lag_p99_ms=percentile_ms(log.read_lags_ns, 0.99),
+            )
+            for worker, log in self.workers.items()
         )
 
     def _loop_lags(self) -> tuple[LoopLag, ...]:
@@ -163,3 +177,5 @@ class HealthLog:
         self.void += other.void
         self.lost_packets += other.lost_packets
         self.repeated_segments += other.repeated_segments
+        for worker, log in other.workers.items():
+            self.workers.setdefault(worker, HealthLog()).merge(log)

@@ -1,20 +1,17 @@
 """Leg after leg of one run: rehearsed where it must be, loaded, recorded, repeated when late."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.measure.bench.attempt import Conditions, attempt_leg
 from trt_nemotron.measure.bench.beside import Beside
 from trt_nemotron.measure.bench.calibration import Floor
-from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
-from trt_nemotron.measure.bench.clock_choice import ClockChoice
 from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
 from trt_nemotron.measure.bench.health import HealthLog
 from trt_nemotron.measure.bench.interlocutor import Interlocutor
 from trt_nemotron.measure.bench.leg_source import LegPlan
 from trt_nemotron.measure.bench.legs import Chooser, LegOrder, LegResult
-from trt_nemotron.measure.bench.record import Expectation, make_record
 from trt_nemotron.measure.bench.rehearsal import (
     FittedLength,
     LengthRefused,
@@ -22,10 +19,7 @@ from trt_nemotron.measure.bench.rehearsal import (
     fit_length,
 )
 from trt_nemotron.measure.bench.values import ClientHealth, Leg, RequestRecord
-from trt_nemotron.measure.bench.wire.load import LoadResult, Terms
-from trt_nemotron.measure.bench.wire.loop import SPARE_CONNECTIONS, run_loop
-from trt_nemotron.measure.bench.wire.sources.protocol import Source
-from trt_nemotron.measure.bench.wire.stamps import Stamps
+from trt_nemotron.measure.bench.workers.crew import Crew
 from trt_nemotron.progress import Progress
 
 MOST_ATTEMPTS = 3
@@ -40,16 +34,17 @@ class Setting:
         floor: of the client, with the clock of the run.
         beside: what is looked at on both sides of each leg.
         trace_s: arrivals to play, in seconds.
+        crew: who sends the load; without it, this process.
     """
 
     interlocutor: Interlocutor
     rehearsal: Rehearsal
     floor: Floor
-    choice: ClockChoice
+    conditions: Conditions
     beside: Beside
-    clock: Clock
     progress: Progress
     trace_s: Sequence[float] = ()
+    crew: Crew | None = None
 
 
 class LegRunner:
@@ -60,20 +55,16 @@ class LegRunner:
     """
 
     def __init__(self, setting: Setting) -> None:
-        clock, interlocutor = setting.clock, setting.interlocutor
         self.notes: list[str] = []
         self._setting = setting
-        self._interlocutor = interlocutor
+        self._interlocutor = setting.interlocutor
+        self._conditions = setting.conditions
         self._rehearsal = setting.rehearsal
-        self._clock = clock
+        self._clock = setting.conditions.clock
         self._progress = setting.progress
-        self._track = WallClockTrack(clock)
         self._health = HealthLog()
         self._next_index = setting.rehearsal.first.requests
-        self._origin_ns = clock.monotonic_ns()
         self._lengths: dict[int, FittedLength] = {}
-        workload = interlocutor.workload
-        self._deadline_ns = self._origin_ns + int(workload.total_timeout_s * 1e9)
 
     @property
     def client(self) -> ClientHealth:
@@ -81,8 +72,9 @@ class LegRunner:
         return self._conclude(self._health)
 
     def _conclude(self, health: HealthLog) -> ClientHealth:
-        setting = self._setting
-        return health.conclude(setting.floor, len(self._track.steps), setting.choice.reason)
+        conditions = self._conditions
+        steps = len(conditions.track.steps)
+        return health.conclude(self._setting.floor, steps, conditions.choice.reason)
 
     def run_legs(self, choose_next: Chooser) -> list[RequestRecord]:
         """Records of every leg, in the order of measuring; of a leg that came twice, the last."""
@@ -163,52 +155,27 @@ class LegRunner:
             self._next_index,
             self._setting.trace_s,
         )
-        source = plan.source()
-        with self._setting.beside.around(order.leg):
-            result = self._load(plan, source)
-        self._next_index += len(result.exchanges)
-        health = HealthLog()
-        health.add_loop(order.leg, result)
-        made = self._records(plan, source, result)
-        records = [record for record, _ in made]
-        for record, stamps in made:
-            health.add_request(record, stamps)
-        self._add_schedule(plan, result, made, health)
+        crew = self._setting.crew
+        attempt_this = attempt_leg if crew is None else crew.attempt
+        around = self._setting.beside.around(order.leg)
+        attempt = attempt_this(plan, self._conditions, self._teller(plan), around=around)
+        self._next_index += attempt.used
+        records = attempt.records
         _refuse_without_good(records, order.leg)
-        if result.held:
+        if attempt.held:
             self.notes.append(
-                f"{order.leg.title}: {result.held} of {len(records)} requests waited in the "
+                f"{order.leg.title}: {attempt.held} of {len(records)} requests waited in the "
                 f"client because {order.leg.concurrency} were under way, the most that may be; "
                 f"their waiting counts in TTFT and E2E"
             )
-        return sorted(records, key=lambda record: record.index), health
+        return records, attempt.health
 
-    def _add_schedule(
-        self,
-        plan: LegPlan,
-        result: LoadResult,
-        made: Sequence[tuple[RequestRecord, Stamps]],
-        health: HealthLog,
-    ) -> None:
-        """How late the client itself was: of a stream that was free, or of a schedule."""
-        leg = plan.order.leg
-        if not plan.is_closed:
-            health.add_arrivals(leg, made)
-        elif not self._interlocutor.workload.think_s:
-            health.add_streams(
-                leg,
-                {
-                    exchange.index: (exchange.previous, stamps)
-                    for exchange, (_, stamps) in zip(result.exchanges, made, strict=True)
-                },
-            )
-
-    def _load(self, plan: LegPlan, source: Source) -> LoadResult:
-        workload, leg = self._interlocutor.workload, plan.order.leg
-        total = source.total
+    def _teller(self, plan: LegPlan) -> Callable[[int], None]:
+        """Announce a leg; what is returned shows how far it is."""
+        workload, total = self._interlocutor.workload, plan.total
         warmup = plan.warmup * (workload.turns if plan.is_closed else 1)
         what = f"{workload.soak_s:g} s" if total is None else f"{total - warmup} requests"
-        self._progress.phase(f"{leg.title}: {what}")
+        self._progress.phase(f"{plan.order.leg.title}: {what}")
         begun = self._clock.monotonic_ns()
 
         def tell(done: int) -> None:
@@ -219,49 +186,7 @@ class LegRunner:
             soak = max(1, int(workload.soak_s))
             self._progress.step(min(seconds, soak), soak, "s")
 
-        terms = Terms(
-            streams=leg.concurrency,
-            timeout_ns=int(workload.timeout_s * 1e9),
-            deadline_ns=self._deadline_ns,
-            is_reusing=plan.length.keeps_connections,
-            opened_ahead=0 if plan.is_closed else _needed(plan),
-        )
-        address = self._interlocutor.address
-        choice = self._setting.choice
-        with choice.capture(address, leg.concurrency) as capture:
-            return run_loop(
-                address,
-                source,
-                terms,
-                self._clock,
-                self._track,
-                tell,
-                capture=capture,
-                asks_for_stamps=choice.source == "kernel_receive",
-            )
-
-    def _records(
-        self, plan: LegPlan, source: Source, result: LoadResult
-    ) -> list[tuple[RequestRecord, Stamps]]:
-        interlocutor = self._interlocutor
-        expectation = Expectation(interlocutor.expected_tokens, interlocutor.dialect.sends_done)
-        return [
-            make_record(
-                exchange,
-                plan.place(exchange.index, source, result, self._origin_ns),
-                expectation,
-                self._track,
-                are_kernel_stamps_asked=result.are_kernel_stamps_asked,
-                packets=result.packets,
-            )
-            for exchange in result.exchanges
-        ]
-
-
-def _needed(plan: LegPlan) -> int:
-    """Connections that a schedule keeps busy when the server is as fast as it was alone."""
-    busy = plan.order.leg.rate_rps * plan.length.duration_ns / 1e9
-    return min(plan.order.leg.concurrency, math.ceil(busy) + SPARE_CONNECTIONS)
+        return tell
 
 
 def _good(records: list[RequestRecord]) -> list[RequestRecord]:

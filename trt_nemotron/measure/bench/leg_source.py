@@ -8,6 +8,7 @@ from trt_nemotron.measure.bench.interlocutor import Interlocutor, hear
 from trt_nemotron.measure.bench.legs import LegOrder
 from trt_nemotron.measure.bench.record import Place
 from trt_nemotron.measure.bench.rehearsal import FittedLength, Rehearsal
+from trt_nemotron.measure.bench.share import WHOLE, Share
 from trt_nemotron.measure.bench.wire.load import LoadResult
 from trt_nemotron.measure.bench.wire.sources.closed import ClosedSource
 from trt_nemotron.measure.bench.wire.sources.protocol import Source
@@ -29,6 +30,7 @@ class LegPlan:
 
     Attributes:
         first_index: of its first request in the run.
+        share: which of the leg's requests and streams are sent from here.
     """
 
     order: LegOrder
@@ -37,6 +39,23 @@ class LegPlan:
     length: FittedLength
     first_index: int
     trace_s: Sequence[float] = ()
+    share: Share = WHOLE
+
+    @property
+    def streams(self) -> int:
+        """Of this share: requests under way at a time."""
+        streams = self.order.leg.concurrency
+        return len(range(self.share.worker, streams, self.share.workers))
+
+    @property
+    def delay_ns(self) -> int:
+        """How much later than the first share's the first request is due."""
+        return self._spread_ns * self.share.worker // self.order.leg.concurrency
+
+    @property
+    def _spread_ns(self) -> int:
+        """Over which the first wave is spread."""
+        return min(self.length.duration_ns, _LONGEST_SPREAD_NS) if self.is_closed else 0
 
     @property
     def is_closed(self) -> bool:
@@ -64,28 +83,30 @@ class LegPlan:
         return self.warmup + self.order.requests
 
     def source(self) -> Source:
-        """Everything the leg sends, and when."""
+        """Everything this share of the leg sends, and when."""
         workload = self.interlocutor.workload
         soak_ns = int(workload.soak_s * 1e9)
-        spread_ns = min(self.length.duration_ns, _LONGEST_SPREAD_NS)
-        streams = self.order.leg.concurrency
         if not self.is_closed:
-            offsets = self._offsets(soak_ns)
+            share = self.share
+            offsets = self._offsets(soak_ns)[share.worker :: share.workers]
             return ScheduledSource(Stock(self._build, len(offsets)), offsets)
         if workload.turns > 1:
-            return self._sessions(spread_ns, soak_ns)
-        return ClosedSource(Stock(self._build, self.total), streams, spread_ns, soak_ns)
+            return self._sessions(soak_ns)
+        count = None if self.total is None else self.share.count(self.total)
+        return ClosedSource(Stock(self._build, count), self.streams, self._spread_ns, soak_ns)
 
     def place(self, number: int, source: Source, result: LoadResult, origin_ns: int) -> Place:
         """Where the request that was taken as number `number` belongs."""
         session, turn = -1, 0
         if isinstance(source, SessionSource):
             session, turn = source.places[number]
+            session = self.share.number(session)
+        whole = self.share.number(number)
         leg = self.order.leg
         return Place(
-            index=self.first_index + number,
+            index=self.first_index + whole,
             concurrency=leg.concurrency,
-            is_warmup=(session if session >= 0 else number) < self.warmup,
+            is_warmup=(session if session >= 0 else whole) < self.warmup,
             origin_ns=origin_ns,
             intended_ns=result.intended_ns[number] if result.intended_ns else -1,
             rate_rps=leg.rate_rps,
@@ -96,9 +117,8 @@ class LegPlan:
 
     def _build(self, number: int) -> bytes:
         tokens = self.interlocutor.workload.output_tokens
-        return self.interlocutor.request(
-            self.first_index + number, self.length.words, tokens, self.rehearsal.extra
-        )
+        index = self.first_index + self.share.number(number)
+        return self.interlocutor.request(index, self.length.words, tokens, self.rehearsal.extra)
 
     def _offsets(self, soak_ns: int) -> list[int]:
         workload = self.interlocutor.workload
@@ -114,17 +134,21 @@ class LegPlan:
             return list(within(endless, soak_ns))
         return list(islice(endless, self.warmup + self.order.requests))
 
-    def _sessions(self, spread_ns: int, soak_ns: int) -> SessionSource:
+    def _sessions(self, soak_ns: int) -> SessionSource:
         workload, tell = self.interlocutor.workload, self.interlocutor
+        first, share = self.first_index, self.share
+        count = None
+        if self.total is not None:
+            count = share.count(self.total // workload.turns) * workload.turns
         return SessionSource(
-            lambda number, turn: tell.say(self.first_index + number, turn, self.length.words),
+            lambda number, turn: tell.say(first + share.number(number), turn, self.length.words),
             lambda messages: tell.write(messages, workload.output_tokens, self.rehearsal.extra),
             hear,
             turns=workload.turns,
-            streams=self.order.leg.concurrency,
-            count=self.total,
+            streams=self.streams,
+            count=count,
             think_ns=int(workload.think_s * 1e9),
-            spread_ns=spread_ns,
+            spread_ns=self._spread_ns,
             soak_ns=soak_ns,
         )
 

@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
+from trt_nemotron.errors import InvalidInput
+from trt_nemotron.measure.bench.attempt import Conditions
 from trt_nemotron.measure.bench.beside import open_beside
 from trt_nemotron.measure.bench.calibration import Floor, measure_floor
-from trt_nemotron.measure.bench.clock import Clock, SystemClock
+from trt_nemotron.measure.bench.clock import Clock, SystemClock, WallClockTrack
 from trt_nemotron.measure.bench.clock_choice import ClockChoice, ClockWish, choose_clock
 from trt_nemotron.measure.bench.interlocutor import Interlocutor
 from trt_nemotron.measure.bench.leg_runner import LegRunner, Setting
@@ -13,6 +16,7 @@ from trt_nemotron.measure.bench.legs import Chooser, fixed_legs
 from trt_nemotron.measure.bench.rehearsal import rehearse
 from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
 from trt_nemotron.measure.bench.wire.address import resolve_address
+from trt_nemotron.measure.bench.workers.crew import open_crew
 from trt_nemotron.measure.bench.workload import check_workload
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.progress import SILENT, Progress
@@ -37,6 +41,7 @@ def run_bench(
     choose_next: Chooser | None = None,
     measures_energy: bool = False,
     measure_client: MeasureClient = measure_floor,
+    workers: int = 1,
 ) -> Measurement:
     """Measure a server under `workload`.
 
@@ -56,6 +61,9 @@ def run_bench(
     each other may share a `kept_floors.KeptFloors` as `measure_client`. What the server tells of
     itself is read between the legs; no answer of it can end the run.
 
+    With more than one of `workers`, so many processes send the load, all on the monotonic clock of
+    this machine; each keeps its share of every leg. They stamp with the kernel's receive clock.
+
     Raises:
         InvalidInput: a URL or a workload that cannot be measured.
         EndpointUnfit: not reachable, not an OpenAI endpoint, or it stopped answering on the way.
@@ -64,6 +72,7 @@ def run_bench(
     """
     clock = clock or SystemClock()
     check_workload(workload)
+    _check_workers(workers, clock_wish)
     started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.realtime_ns() // 10**9))
     interlocutor = Interlocutor(
         address=resolve_address(url),
@@ -74,15 +83,23 @@ def run_bench(
         api_key=api_key,
     )
     choice = choose_clock(interlocutor.address, clock_wish)
+    if workers > 1 and choice.source == "packet_ring":
+        choice = ClockChoice("kernel_receive", "each worker would capture the packets of all")
     progress.phase("rehearsing: prompt length, output length")
     rehearsal = rehearse(interlocutor, clock)
     progress.phase("measuring the client itself")
     floor = measure_client(max(workload.concurrencies), clock, choice)
-    with open_beside(
-        interlocutor.address, api_key, clock, measures_energy=measures_energy
-    ) as beside:
+    begun_ns = clock.monotonic_ns()
+    deadline_ns = begun_ns + int(workload.total_timeout_s * 1e9)
+    conditions = Conditions(choice, clock, WallClockTrack(clock), begun_ns, deadline_ns)
+    with (
+        open_crew(workers, interlocutor, conditions) if workers > 1 else nullcontext() as crew,
+        open_beside(
+            interlocutor.address, api_key, clock, measures_energy=measures_energy
+        ) as beside,
+    ):
         runner = LegRunner(
-            Setting(interlocutor, rehearsal, floor, choice, beside, clock, progress, trace_s)
+            Setting(interlocutor, rehearsal, floor, conditions, beside, progress, trace_s, crew)
         )
         records = runner.run_legs(choose_next or fixed_legs(workload))
     return Measurement(
@@ -99,3 +116,13 @@ def run_bench(
         server_side=beside.server_side,
         energy=beside.energy,
     )
+
+
+def _check_workers(workers: int, clock_wish: ClockWish) -> None:
+    if workers < 1:
+        raise InvalidInput("at least one worker sends the load", evidence=f"{workers} workers")
+    if workers > 1 and clock_wish == "packet":
+        raise InvalidInput(
+            "several workers stamp with the kernel's receive clock, not with packets",
+            next_step="Leave out --workers, or --clock packet.",
+        )

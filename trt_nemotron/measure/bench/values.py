@@ -118,6 +118,7 @@ class RequestRecord(Value, frozen=True, kw_only=True):
         intended_ns: when an open loop meant to send it; -1 in a closed loop. Latency counts from
             there, so that a server that stalls is not spared the requests it kept waiting.
         session, turn: of which conversation, and its how manieth request; -1 and 0 for none.
+        worker: the process of the client that sent it, from 0.
     """
 
     index: int
@@ -142,6 +143,7 @@ class RequestRecord(Value, frozen=True, kw_only=True):
     intended_ns: int = -1
     session: int = -1
     turn: int = 0
+    worker: int = 0
 
     @property
     def leg(self) -> Leg:
@@ -236,6 +238,15 @@ class ScheduleLag(Value, frozen=True, kw_only=True):
     input_tokens: int = 0
 
 
+class WorkerHealth(Value, frozen=True, kw_only=True):
+    """One process of a client that has several; see `ClientHealth`."""
+
+    worker: int
+    cpu_share: float
+    loop_lag_p99_ms: float
+    read_lag_p99_ms: float
+
+
 class ClientHealth(Value, frozen=True, kw_only=True):
     """How well the client itself was, so that its own delay is not taken for the server's.
 
@@ -264,6 +275,8 @@ class ClientHealth(Value, frozen=True, kw_only=True):
         lost_packets: packets that the capture ring had no room for.
         repeated_segments: segments that were captured and brought nothing new.
         void_requests: measured requests whose times give no figure, see `RequestRecord.void`.
+        workers: each on its own, where several processes sent the load; `cpu_share` and the lags
+            of the timer above are then those of the worst of them in each leg.
     """
 
     clock: ClockSource
@@ -287,6 +300,7 @@ class ClientHealth(Value, frozen=True, kw_only=True):
     lost_packets: int = 0
     repeated_segments: int = 0
     void_requests: int = 0
+    workers: tuple[WorkerHealth, ...] = ()
 
 
 class ServerSide(Value, frozen=True, kw_only=True):

@@ -20,7 +20,6 @@ from trt_nemotron.measure.bench.clock import Clock
 from trt_nemotron.measure.bench.wire.address import Address
 from trt_nemotron.measure.bench.wire.exchange import AncillaryData, Ending, Exchange, Read
 from trt_nemotron.measure.bench.wire.framing import EndDetector, NotHttp
-from trt_nemotron.measure.bench.wire.pieces import Pieces
 from trt_nemotron.measure.bench.wire.stamps import ANCILLARY_SIZE, ask_for_kernel_stamps
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class Connection:
         "_on_end",
         "_on_suspicion",
         "_opened_ns",
-        "_pieces",
         "_port",
         "_position",
         "_previous",
@@ -117,7 +115,6 @@ class Connection:
         self._is_silent = False
         self._is_suspect = False
         self._least = 1
-        self._pieces: Pieces | None = None
         self._asks_for_stamps = asks_for_stamps
         self.expected_size = 0
         self.has_kernel_stamps = False
@@ -137,7 +134,6 @@ class Connection:
         self.has_kernel_stamps = self._asks_for_stamps and ask_for_kernel_stamps(raw)
         self._received = self._requested = 0
         self._least = 1
-        self._pieces = Pieces() if self.has_kernel_stamps else None
         status = raw.connect_ex(self._address.socket_address)
         if status not in {0, errno.EINPROGRESS}:
             self._fail_to_connect(os.strerror(status))
@@ -146,7 +142,6 @@ class Connection:
             from trt_nemotron.measure.bench.wire.tls import TlsSocket
 
             self._socket = TlsSocket(raw, self._address.tls, self._address.host)
-            self._pieces = None
         self._selector.register(self._socket, selectors.EVENT_WRITE, self._on_connected)
 
     def start(self, index: int, request: bytes) -> None:
@@ -299,14 +294,8 @@ class Connection:
         position = self._position
         try:
             if self.has_kernel_stamps:
-                # A plain socket is read event by event, each with its stamp.
-                end = (
-                    position + self._pieces.next_size(cast("socket.socket", connection))
-                    if self._pieces
-                    else None
-                )
                 count, ancillary, _, _ = connection.recvmsg_into(
-                    (self._view[position:end],), ANCILLARY_SIZE
+                    (self._view[position:],), ANCILLARY_SIZE
                 )
             else:
                 count, ancillary = connection.recv_into(self._view[position:]), _NO_STAMP

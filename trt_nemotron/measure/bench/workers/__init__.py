@@ -1,0 +1,1 @@
+"""The load of one run from several processes, on one clock."""
