@@ -100,6 +100,13 @@ def read_wish(given: dict[str, Any]) -> Wish:
 
     profile, is_ramp = given["profile"], given["ramp"]
     base = find_profile(profile)
+    soak_s = base.soak_s if given["soak"] is None else given["soak"]
+    if soak_s and given["requests"] is not None:
+        raise InvalidInput(
+            "a soak goes on for its time, however many requests that takes",
+            evidence=f"{soak_s:g} s and --requests {given['requests']}",
+            next_step="Leave out --requests, or give --soak 0.",
+        )
     arrivals, offsets = _read_arrivals(given, base)
     concurrencies = parse_numbers("--concurrency", given["concurrency"])
     if concurrencies is None and (is_ramp or (arrivals and base.arrivals == "closed")):
@@ -142,7 +149,15 @@ def _read_arrivals(
                 next_step="Leave out --rate and --arrivals, or --trace.",
             )
         if given["requests"] is not None:
-            raise InvalidInput("a trace says itself how many requests there are")
+            raise InvalidInput(
+                "a trace says itself how many requests there are",
+                next_step="Leave out --requests, or --trace.",
+            )
+        if given["ramp"]:
+            raise InvalidInput(
+                "a ramp seeks the rate that a trace would give",
+                next_step="Leave out --ramp, or --trace.",
+            )
         return _read_trace(path, given, base)
     if kind and not rates and base.arrivals == "closed":
         raise InvalidInput("--arrivals goes with --rate", next_step="For example: --rate 0.5,1,2.")
@@ -180,7 +195,10 @@ def _read_trace(
 def _read_ladder(given: dict[str, Any]) -> tuple[int, ...] | None:
     """The ladder; a single length takes the place of a profile's ladder."""
     if given["input_ladder"] is not None and given["input_tokens"] is not None:
-        raise InvalidInput("--input-tokens and --input-ladder name two different lengths")
+        raise InvalidInput(
+            "--input-tokens and --input-ladder name two different lengths",
+            next_step="Leave one of them out.",
+        )
     if given["input_tokens"] is not None:
         return ()
     return parse_numbers("--input-ladder", given["input_ladder"])

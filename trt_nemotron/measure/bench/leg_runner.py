@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trt_nemotron.errors import NoValidMeasurement
 from trt_nemotron.measure.bench.attempt import Conditions, attempt_leg
@@ -19,8 +20,10 @@ from trt_nemotron.measure.bench.rehearsal import (
     fit_length,
 )
 from trt_nemotron.measure.bench.values import ClientHealth, Leg, RequestRecord
-from trt_nemotron.measure.bench.workers.crew import Crew
 from trt_nemotron.progress import Progress
+
+if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.workers.crew import Crew
 
 MOST_ATTEMPTS = 3
 """How often a closed loop is run in which the client could not keep up."""
@@ -44,7 +47,7 @@ class Setting:
     beside: Beside
     progress: Progress
     trace_s: Sequence[float] = ()
-    crew: Crew | None = None
+    crew: "Crew | None" = None
 
 
 class LegRunner:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.attempt import Conditions
@@ -16,10 +17,14 @@ from trt_nemotron.measure.bench.legs import Chooser, fixed_legs
 from trt_nemotron.measure.bench.rehearsal import rehearse
 from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
 from trt_nemotron.measure.bench.wire.address import resolve_address
-from trt_nemotron.measure.bench.workers.crew import open_crew
 from trt_nemotron.measure.bench.workload import check_workload
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from trt_nemotron.measure.bench.workers.crew import Crew
 
 MeasureClient = Callable[[int, Clock, ClockChoice], Floor]
 """The floor of the client, with so many streams and the clock chosen."""
@@ -93,7 +98,7 @@ def run_bench(
     deadline_ns = begun_ns + int(workload.total_timeout_s * 1e9)
     conditions = Conditions(choice, clock, WallClockTrack(clock), begun_ns, deadline_ns)
     with (
-        open_crew(workers, interlocutor, conditions) if workers > 1 else nullcontext() as crew,
+        _open_crew(workers, interlocutor, conditions) as crew,
         open_beside(
             interlocutor.address, api_key, clock, measures_energy=measures_energy
         ) as beside,
@@ -116,6 +121,17 @@ def run_bench(
         server_side=beside.server_side,
         energy=beside.energy,
     )
+
+
+def _open_crew(
+    workers: int, interlocutor: Interlocutor, conditions: Conditions
+) -> "AbstractContextManager[Crew | None]":
+    """The workers; nobody where this process sends the load itself."""
+    if workers == 1:
+        return nullcontext()
+    from trt_nemotron.measure.bench.workers.crew import open_crew
+
+    return open_crew(workers, interlocutor, conditions)
 
 
 def _check_workers(workers: int, clock_wish: ClockWish) -> None:

@@ -31,7 +31,11 @@ def read_trace(path: Path) -> Trace:
     """
     try:
         if path.stat().st_size > _LARGEST:
-            raise InvalidInput(f"{path} is too large for a trace", evidence=f"over {_LARGEST} B")
+            raise InvalidInput(
+                f"{path} is too large for a trace",
+                evidence=f"over {_LARGEST} B",
+                next_step="Cut it to the arrivals that are to be played.",
+            )
         data = path.read_bytes()
     except OSError as fault:
         raise InvalidInput(
@@ -43,7 +47,9 @@ def read_trace(path: Path) -> Trace:
     times = [_read_line(line, place, path) for place, line in enumerate(lines, 1) if line.strip()]
     if not times or len(times) > _MOST_ARRIVALS:
         raise InvalidInput(
-            f"{path} must hold between 1 and {_MOST_ARRIVALS:,} arrivals", evidence=str(len(times))
+            f"{path} must hold between 1 and {_MOST_ARRIVALS:,} arrivals",
+            evidence=str(len(times)),
+            next_step="One arrival a line: seconds, or a JSON object with them.",
         )
     if any(later < earlier for earlier, later in pairwise(times)):
         raise InvalidInput(

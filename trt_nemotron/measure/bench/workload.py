@@ -150,7 +150,11 @@ def check_workload(workload: Workload) -> Workload:
     for name, (least, most) in _LIMITS.items():
         value = getattr(workload, name)
         if not least <= value <= most:
-            raise InvalidInput(f"{name} is {value:g}; it must lie between {least:g} and {most:g}")
+            raise InvalidInput(
+                f"{name} must lie between {least:g} and {most:g}",
+                evidence=f"{value:g}",
+                next_step="Give a value between these.",
+            )
     wrong = [c for c in workload.concurrencies if not 1 <= c <= _HIGHEST_CONCURRENCY]
     if wrong or not workload.concurrencies:
         raise InvalidInput(
@@ -193,7 +197,9 @@ def _check_arrivals(workload: Workload) -> None:
             next_step="Give --rate, for example --rate 0.5,1,2.",
         )
     if len(set(rates)) != len(rates):
-        raise InvalidInput("a rate was given twice", evidence=str(rates))
+        raise InvalidInput(
+            "a rate was given twice", evidence=str(rates), next_step="Give each rate once."
+        )
     if len(workload.concurrencies) > 1:
         raise InvalidInput(
             "an open loop has one largest number of requests under way",
