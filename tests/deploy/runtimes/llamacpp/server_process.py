@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-READY_PATTERN = r"(?:listening|running) on http://127\.0\.0\.1:(?P<port>\d+)"
+READY_PATTERN = r"(?:listening|running) on http://127\.0\.0\.1:(?P<port>\d+)(?=\s)"
 
 
 @dataclass

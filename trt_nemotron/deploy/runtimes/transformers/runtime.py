@@ -27,7 +27,7 @@ from trt_nemotron.facts.release import RuntimeRelease
 from trt_nemotron.facts.target import RuntimeName, Target
 from trt_nemotron.progress import Progress
 
-READY_PATTERN = r"Uvicorn running on (?P<url>http://127\.0\.0\.1:\d+)"
+READY_PATTERN = r"Uvicorn running on (?P<url>http://127\.0\.0\.1:\d+)(?=\s|$)"
 PHASES: tuple[tuple[str, str], ...] = (
     (r"Started server process", "starting to listen"),
     (r"Application startup complete", "waiting for the first token"),
