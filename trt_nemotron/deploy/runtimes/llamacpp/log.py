@@ -5,8 +5,8 @@ import re
 from trt_nemotron.deploy.runtimes.protocol import BufferName, ReportedBuffer
 
 READY_PATTERN = r"listening on (?P<url>http://127\.0\.0\.1:\d+)(?=\s|$)"
-"""The wheel's own line or the launcher's. Two threads write the log, so a line of the wheel's may go on with
-another's first digits (`...:358810.00.024`): such a one is not believed, the launcher's follows."""
+"""The wheel's own line or the launcher's. Two threads write the log, so a line of the wheel's may
+go on with another's first digits (`...:358810.00.024`): then the launcher's is waited for."""
 
 PHASES: tuple[tuple[str, str], ...] = (
     (r"load_model: loading model", "loading weights"),
