@@ -12,8 +12,15 @@ from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.roofline import Roofline
 from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.measure.bench.environment import describe_environment
+from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
 from trt_nemotron.measure.bench.workload import find_profile
-from trt_nemotron.pipeline.handover import bundle_environment, physical_limits, plan_facts
+from trt_nemotron.pipeline.handover import (
+    bundle_environment,
+    physical_limits,
+    plan_facts,
+    roofline_ceilings,
+)
 
 LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
 
@@ -109,3 +116,55 @@ def test_a_roofline_from_the_files_bounds_tpot_and_rate_at_each_concurrency(plan
 def test_a_roofline_from_published_facts_may_be_too_low_and_bounds_nothing(plan: Plan):
     roofline = msgspec.structs.replace(ROOFLINE, basis="facts")
     assert physical_limits(msgspec.structs.replace(plan, roofline=roofline), WORK) == ()
+
+
+HEALTH = ClientHealth(clock="user_read", cpu_share=0.1, loop_lag_p99_ms=0.1, floor_ttft_p50_ms=0.1)
+
+
+def leg_record(concurrency: int, tokens: int = 0) -> RequestRecord:
+    return RequestRecord(
+        index=concurrency, concurrency=concurrency, leg_input_tokens=tokens, is_warmup=False,
+        outcome="ok", connect_ns=0, sent_ns=0, finished_ns=1, chunks=(),
+    )  # fmt: skip
+
+
+def measured(*records: RequestRecord) -> Measurement:
+    return Measurement(
+        url="http://127.0.0.1:1", started_at="2026-11-23T12:00:00Z", workload=WORK,
+        environment=describe_environment(), client=HEALTH,
+        records=records,
+    )  # fmt: skip
+
+
+def test_every_leg_that_was_measured_has_its_ceiling(plan: Plan):
+    with_roofline = msgspec.structs.replace(plan, roofline=ROOFLINE)
+    legs = [leg_record(1), leg_record(1), leg_record(8), leg_record(8, tokens=65536)]
+    ceilings = roofline_ceilings(with_roofline, measured(*legs))
+    assert [(each.concurrency, each.input_tokens) for each in ceilings] == [
+        (1, 0), (8, 0), (8, 65536),
+    ]  # fmt: skip
+    most = [each.most_tokens_s for each in ceilings]
+    assert most[0] < most[1]
+    assert most[2] < most[1], "a longer context moves more bytes in each step"
+    bytes_of_one = 2_000_000_000 + 50_000_000 + WORK.input_tokens * 16384
+    assert most[0] == pytest.approx(1e12 / bytes_of_one, rel=0.05)
+    assert "65536 tokens" in ceilings[2].source
+
+
+def test_a_ceiling_is_no_less_than_the_limit_that_voids_a_run(plan: Plan):
+    with_roofline = msgspec.structs.replace(plan, roofline=ROOFLINE)
+    ceilings = roofline_ceilings(with_roofline, measured(*map(leg_record, WORK.concurrencies)))
+    limits = {
+        limit.concurrency: limit.best
+        for limit in physical_limits(with_roofline, WORK)
+        if limit.metric == "tokens_per_s"
+    }
+    assert {each.concurrency: each.most_tokens_s for each in ceilings} == limits
+
+
+@pytest.mark.parametrize("roofline", [None, msgspec.structs.replace(ROOFLINE, basis="facts")])
+def test_without_a_roofline_from_the_files_there_is_no_ceiling(
+    plan: Plan, roofline: Roofline | None
+):
+    without = msgspec.structs.replace(plan, roofline=roofline)
+    assert roofline_ceilings(without, measured(leg_record(1))) == ()

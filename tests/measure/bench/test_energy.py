@@ -1,7 +1,6 @@
 """Energy: recorded readings in a folder, a double of nvidia-smi, the real counters."""
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.measure.bench.nvidia_smi_double import nvidia_smi_double
 from trt_nemotron.measure.bench.clock import SystemClock
 from trt_nemotron.measure.bench.energy import Mark, Meter, open_meter
 from trt_nemotron.measure.bench.energy_integral import (
@@ -28,32 +28,6 @@ from trt_nemotron.measure.bench.values import Leg
 
 LEG = Leg(concurrency=1)
 S = 1_000_000_000
-
-NVIDIA_SMI_DOUBLE = """#!{python}
-import sys, time
-options = dict(a.partition("=")[::2] for a in sys.argv[1:])
-known = {{"--query-gpu", "--format", "--loop-ms", "--filename"}}
-if set(options) - known or options["--format"] != "csv,noheader,nounits":
-    sys.exit("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.")
-assert options["--query-gpu"] == "timestamp,index,power.draw"
-out = open(options["--filename"], "w") if "--filename" in options else sys.stdout
-while True:
-    now = time.time()
-    stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(now)) + f".{{int(now % 1 * 1e3):03d}}"
-    for index in range(2):
-        print(f"{{stamp}}, {{index}}, {power}", file=out, flush=True)
-    if "--loop-ms" not in options:
-        break
-    time.sleep(int(options["--loop-ms"]) / 1e3)
-"""
-
-
-def nvidia_smi_double(folder: Path, power: str) -> str:
-    """A double of nvidia-smi with two boards, which refuses what it does not know."""
-    path = folder / "nvidia-smi-double"
-    path.write_text(NVIDIA_SMI_DOUBLE.format(python=sys.executable, power=power))
-    path.chmod(0o700)
-    return str(path)
 
 
 def put(folder: Path, **files: object) -> None:
