@@ -17,6 +17,7 @@ from trt_nemotron.measure.bench.values import (
     WorkerHealth,
 )
 from trt_nemotron.measure.bench.wire.loop import LoadResult
+from trt_nemotron.measure.bench.wire.processors import Processors
 from trt_nemotron.measure.bench.wire.run_queue import RunQueue
 from trt_nemotron.measure.bench.wire.stamps import Stamps, percentile_ms
 
@@ -30,6 +31,7 @@ class HealthLog:
 
     lags_ns: dict[Leg, list[int]] = field(default_factory=dict)
     run_queues: dict[Leg, RunQueue] = field(default_factory=dict)
+    processors: dict[Leg, Processors] = field(default_factory=dict)
     read_lags_ns: list[int] = field(default_factory=list)
     sources: set[ClockSource] = field(default_factory=set)
     unstamped: int = 0
@@ -50,6 +52,7 @@ class HealthLog:
         """Take over what a loop found of itself."""
         self.lags_ns.setdefault(leg, []).extend(result.lags_ns)
         self.run_queues[leg] = self.run_queues.get(leg, RunQueue()).plus(result.run_queue)
+        self.processors[leg] = self.processors.get(leg, Processors()).plus(result.processors)
         self.niceness = result.niceness
         self.cpu_ns += result.cpu_ns
         self.process_cpu_ns += result.process_cpu_ns
@@ -137,6 +140,7 @@ class HealthLog:
                 concurrency=leg.concurrency,
                 p99_ms=max(0.0, percentile_ms(lags, 0.99)),
                 queue_mean_ms=self.run_queues.get(leg, RunQueue()).mean_ms,
+                idle_share=self.processors.get(leg, Processors()).idle_share,
                 rate_rps=leg.rate_rps,
                 input_tokens=leg.input_tokens,
             )
@@ -162,6 +166,8 @@ class HealthLog:
             self.lags_ns.setdefault(leg, []).extend(lags)
         for leg, queue in other.run_queues.items():
             self.run_queues[leg] = self.run_queues.get(leg, RunQueue()).plus(queue)
+        for leg, processors in other.processors.items():
+            self.processors[leg] = self.processors.get(leg, Processors()).plus(processors)
         self.read_lags_ns += other.read_lags_ns
         self.sources |= other.sources
         self.unstamped += other.unstamped

@@ -191,6 +191,7 @@ class LoopLag(Value, frozen=True, kw_only=True):
         p99_ms: of how late its timer fired.
         queue_mean_ms: how long its thread, when it had something to do, waited for a processor; -1
             where the system does not tell (all but Linux).
+        idle_share: of all processors of the machine while the leg was measured; -1 as above.
         rate_rps, input_tokens: of the leg, see `Leg`.
     """
 
@@ -199,6 +200,7 @@ class LoopLag(Value, frozen=True, kw_only=True):
     rate_rps: float = 0.0
     input_tokens: int = 0
     queue_mean_ms: float = -1.0
+    idle_share: float = -1.0
 
     @property
     def leg(self) -> Leg:

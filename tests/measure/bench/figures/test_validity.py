@@ -88,6 +88,28 @@ def test_waiting_for_a_processor_is_held_against_the_median_gap_of_our_own_clock
     assert any("median gap" in reason for reason in reasons) is is_invalid
 
 
+@pytest.mark.parametrize(
+    ("clock", "idle_share", "is_invalid"),
+    [
+        ("user_read", 0.0, True),
+        ("user_read", 0.019, True),
+        ("user_read", 0.021, False),
+        ("user_read", -1.0, False),
+        ("kernel_receive", 0.0, False),
+        ("packet_ring", 0.0, False),
+    ],
+)
+def test_our_own_clock_needs_a_processor_that_is_free_now_and_then(
+    make_measurement, change, clock, idle_share, is_invalid
+):
+    lags = (LoopLag(concurrency=1, p99_ms=0.0, queue_mean_ms=0.0, idle_share=idle_share),)
+    changed = change(
+        make_measurement(concurrencies=(1,)), client={"clock": clock, "loop_lags": lags}
+    )
+    reasons = find_lateness_reasons(changed)
+    assert any("all processors together" in reason for reason in reasons) is is_invalid
+
+
 def test_steps_and_lost_packets_are_said(make_measurement, change):
     changed = change(make_measurement(), client={"clock_steps": 2, "lost_packets": 7})
     notes = " ".join(summarise(changed).notes)

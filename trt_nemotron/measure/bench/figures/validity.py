@@ -17,6 +17,8 @@ MOST_LAG_SHARE = 0.10
 """Of the median TTFT: lateness of the client that may be ignored."""
 MOST_GAP_LAG_SHARE = 0.10
 """Of the median gap: mean waiting of the client for a processor that its own clock may ignore."""
+LEAST_IDLE_SHARE = 0.02
+"""Of all processors: below it nobody knows how late a thread that has to wake up is."""
 MOST_DOUBT = 0.10
 """By which the time of a first token may be wrong, see `RequestFigures.first_doubt`."""
 MOST_DOUBTFUL = 0.25
@@ -113,6 +115,7 @@ def find_lag_reasons(
                 f"late by {lag_ms:.2f} ms (p99), more than {tolerated_ms:.2f} ms"
             )
         yield from _gap_reasons(leg, figures, client)
+        yield from _idle_reasons(leg, client)
 
 
 def _gap_reasons(
@@ -138,6 +141,17 @@ def _gap_reasons(
         yield (
             f"{leg.title}: stamps are the client's own clock readings, and its timer was late by "
             f"{lag_ms:.2f} ms (p99), more than the median gap of {gap_ms:.2f} ms"
+        )
+
+
+def _idle_reasons(leg: Leg, client: ClientHealth) -> Iterator[str]:
+    """A clock that is read by a thread that wakes up needs a processor that is free then."""
+    idle_share = {lag.leg: lag.idle_share for lag in client.loop_lags}.get(leg, -1.0)
+    if 0.0 <= idle_share < LEAST_IDLE_SHARE:
+        yield (
+            f"{leg.title}: stamps are the client's own clock readings, and all processors together "
+            f"were idle for {idle_share:.1%} of the time, less than {LEAST_IDLE_SHARE:.0%}: how "
+            f"late they were is for the scheduler to say, not for the client"
         )
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from trt_nemotron.measure.bench.wire.capture import PacketTimes
 from trt_nemotron.measure.bench.wire.exchange import Exchange
-from trt_nemotron.measure.bench.wire.run_queue import UNKNOWN, RunQueue
+from trt_nemotron.measure.bench.wire.processors import Processors
+from trt_nemotron.measure.bench.wire.run_queue import RunQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class LoadResult:
         lags_ns: how late each tick was served.
         cpu_ns, wall_ns: of the loop's thread, and of the loop.
         run_queue: waiting of the loop's thread for a processor.
+        processors: how much of the machine's was idle while the loop ran.
         process_cpu_ns: of the whole process while the loop ran.
         was_found_closed: whether the server closed a connection that it had promised to keep.
         niceness: of the loop's thread; below 0 where a higher priority was granted.
@@ -81,4 +83,5 @@ class LoadResult:
     intended_ns: list[int] = field(default_factory=list)
     held: int = 0
     connections: int = 0
-    run_queue: RunQueue = UNKNOWN
+    run_queue: RunQueue = field(default_factory=RunQueue)
+    processors: Processors = field(default_factory=Processors)

@@ -19,6 +19,7 @@ from trt_nemotron.measure.bench.wire.capture import Capture
 from trt_nemotron.measure.bench.wire.connection import Connection
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.load import Load, LoadResult, Terms
+from trt_nemotron.measure.bench.wire.processors import read_processors
 from trt_nemotron.measure.bench.wire.run_queue import read_run_queue
 from trt_nemotron.measure.bench.wire.sources.closed import ClosedSource
 from trt_nemotron.measure.bench.wire.sources.protocol import NEVER, Order, Source
@@ -170,7 +171,7 @@ class _Loop:
     def run(self) -> None:
         """Serve the source until it has no more and every request has ended."""
         process_cpu, cpu = time.process_time_ns(), time.thread_time_ns()
-        queue = read_run_queue()
+        queue, processors = read_run_queue(), read_processors()
         begin = self._clock.monotonic_ns()
         self._source.begin(begin)
         self._track.sample()
@@ -179,6 +180,7 @@ class _Loop:
             self._turn()
         self._track.sample()
         self.result.run_queue = read_run_queue().since(queue)
+        self.result.processors = read_processors().since(processors)
         self._conclude(begin, cpu, process_cpu)
 
     @property

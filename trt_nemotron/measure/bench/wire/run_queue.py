@@ -37,9 +37,6 @@ class RunQueue(NamedTuple):
         return self.waited_ns / self.turns / 1e6 if self.turns > 0 else -1.0
 
 
-UNKNOWN = RunQueue()
-
-
 def read_run_queue(account: Path = _ACCOUNT) -> RunQueue:
     """The waiting of this thread so far; nothing where the system does not tell."""
     try:
