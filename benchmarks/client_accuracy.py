@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 from truth.running import Answer, compiled, truth_server
 
 if TYPE_CHECKING:
-    from trt_nemotron.measure.bench.values import ClientHealth
+    from trt_nemotron.measure.bench.client_health import ClientHealth
 
 TOKENS, TTFT_MS, INTERVAL_MS = 256, 50.0, 5.0
 CLIENTS = ("packet", "kernel", "user", "requests")
@@ -67,11 +67,12 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
     from trt_nemotron.measure.bench.figures.request_figures import token_chunks
     from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
     from trt_nemotron.measure.bench.health import HealthLog
+    from trt_nemotron.measure.bench.leg import Leg
     from trt_nemotron.measure.bench.record import Expectation, Place, make_record
-    from trt_nemotron.measure.bench.values import Leg
     from trt_nemotron.measure.bench.wire.address import resolve_address
     from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
-    from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
+    from trt_nemotron.measure.bench.wire.load import Load
+    from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 
     clock = SystemClock()
     track = WallClockTrack(clock)

@@ -5,9 +5,10 @@
 
 Two servers of one bundle, both behind a relay (`delaying_relay.py`) that adds nothing to A. To B it
 adds nothing in every other gate; in the others TTFT and TPOT come out ten percent longer. Each gate
-is `trt-nemotron gate --ab-urls` as anybody would run it, with both medians bounded at +3 %. One
-line is appended for each, so a run that was stopped goes on where it was. Prints the counts as
-Markdown.
+is `trt-nemotron gate --ab-urls` as anybody would run it, with both medians bounded at +3 %. Both
+servers and both relays are held to one core, so that no scheduler gives one of them the better
+place (docs/gating.md); the gate itself is not. One line is appended for each gate, so a run that
+was stopped goes on where it was. Prints the counts as Markdown.
 """
 
 import argparse
@@ -34,6 +35,17 @@ def tool(*arguments: str, may_fail: bool = False) -> subprocess.CompletedProcess
     if done.returncode and not may_fail:
         sys.exit(f"{' '.join(arguments)}: {done.stderr}")
     return done
+
+
+@contextmanager
+def held_to(core: int) -> Iterator[None]:
+    """What is started in the block stays on one core."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & usual or usual)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 @contextmanager
@@ -75,14 +87,15 @@ def relayed(port: int, stretch: float) -> Iterator[str]:
         relay.stdout.close()
 
 
-def one_gate(kind: str, seed: int, ports: tuple[int, int], cap: int, requests: int) -> dict:  # type: ignore[type-arg]
+def one_gate(kind: str, seed: int, ports: tuple[int, int], cap: int, core: int) -> dict:  # type: ignore[type-arg]
     """One gate; what it said."""
     with ExitStack() as held:
-        a = held.enter_context(relayed(ports[0], 1.0))
-        b = held.enter_context(relayed(ports[1], SLOWER if kind == "injected" else 1.0))
+        with held_to(core):
+            a = held.enter_context(relayed(ports[0], 1.0))
+            b = held.enter_context(relayed(ports[1], SLOWER if kind == "injected" else 1.0))
         folder = held.enter_context(tempfile.TemporaryDirectory())
         begun, load = time.monotonic(), os.getloadavg()[0]
-        options = ["--max-pairs", str(cap), "--requests", str(requests), "--seed", str(seed)]
+        options = ["--max-pairs", str(cap), "--seed", str(seed)]
         done = tool("gate", "--ab-urls", a, b, *options, "--out", folder, "--json", may_fail=True)
     verdict = json.loads(done.stdout)
     if not verdict.get("paired"):
@@ -92,7 +105,6 @@ def one_gate(kind: str, seed: int, ports: tuple[int, int], cap: int, requests: i
         "kind": kind,
         "seed": seed,
         "cap": cap,
-        "requests": requests,
         "exit_code": done.returncode,
         "decision": verdict.get("decision", "error"),
         "pairs": paired.get("pairs", 0),
@@ -139,8 +151,8 @@ def main() -> None:
     """Run what is still to be run, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--gates", type=int, default=20, help="of each kind")
-    parser.add_argument("--cap", type=int, default=52, help="pairs at most")
-    parser.add_argument("--requests", type=int, default=8, help="of one run")
+    parser.add_argument("--cap", type=int, default=480, help="pairs of requests at most")
+    parser.add_argument("--core", type=int, default=1, help="that both servers are held to")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no gate after so long")
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--out", type=Path, help="append each gate there; go on where it ended")
@@ -163,14 +175,15 @@ def main() -> None:
         if ahead:
             folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
             tool("build", "--target", "cpu", "--out", str(folder / "bundle"))
-            ports = (
-                held.enter_context(served(folder / "bundle", "end-to-end-a")),
-                held.enter_context(served(folder / "bundle", "end-to-end-b")),
-            )
+            with held_to(given.core):
+                ports = (
+                    held.enter_context(served(folder / "bundle", "end-to-end-a")),
+                    held.enter_context(served(folder / "bundle", "end-to-end-b")),
+                )
         for kind, seed in ahead:
             if time.monotonic() - begun > given.seconds:
                 break
-            gate = one_gate(kind, seed, ports, given.cap, given.requests)
+            gate = one_gate(kind, seed, ports, given.cap, given.core)
             done.append(gate)
             with given.out.open("a") as file:
                 file.write(json.dumps(gate) + "\n")

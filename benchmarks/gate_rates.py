@@ -21,10 +21,16 @@ from statistics import median, quantiles
 
 from trt_nemotron.measure.bench.figures.percentiles import percentile
 from trt_nemotron.measure.gate.ab import order_of_arms
+from trt_nemotron.measure.gate.ab_dependence import MOST_DEPENDENCE, dependence
 from trt_nemotron.measure.gate.ab_judge import decide_shift
 from trt_nemotron.measure.gate.between_runs import farthest_of, is_beyond, runs_needed
 from trt_nemotron.measure.gate.changepoint import find_change
-from trt_nemotron.measure.gate.design import MOST_PAIRS, Design, make_design
+from trt_nemotron.measure.gate.design import (
+    MOST_PAIRS,
+    MOST_REQUEST_PAIRS,
+    Design,
+    make_design,
+)
 from trt_nemotron.measure.gate.metrics import METRICS, Interval
 from trt_nemotron.measure.gate.outcome import worst
 from trt_nemotron.measure.gate.rule import decide, decide_relative
@@ -32,6 +38,10 @@ from trt_nemotron.measure.gate.signed_rank import shift_of
 from trt_nemotron.measure.gate.tail import requests_to_fail
 
 RECORDED = Path(__file__).with_name("gate_noise.json")
+BY_REQUESTS = Path(__file__).with_name("gate_request_noise.json")
+"""Two servers request by request: held to one core, and put anywhere."""
+FIRST_LOOK = 131
+"""Pairs of requests of the embedded target that ten seconds hold, before which there is no look."""
 METRIC_NAMES = ("ttft_p50_ms", "tpot_p50_ms")
 HALVES = "the same, halves of a run as a pair"
 """Four requests each: pairs in turn are judged by such runs, one alone is not (seven at least)."""
@@ -161,17 +171,22 @@ def simulated_gate(
             losses[place].append(b[place] - a[place] + effects[place])
         if count not in design.looks:
             continue
-        decision = worst(
-            decide_shift(
-                METRICS[name],
-                shift_of(values, low_miss=design.fail_miss, high_miss=design.pass_miss),
-                PERCENT,
-            )
-            for name, values in zip(METRIC_NAMES, losses, strict=True)
-        )
+        decision = look_at(losses, design)
         if decision != "inconclusive":
             return decision, count
     return decision, design.most_pairs
+
+
+def look_at(losses: Sequence[Sequence[float]], design: Design) -> str:
+    """The verdict at one look; inconclusive as well where neighbouring pairs are alike."""
+    decisions = []
+    for name, values in zip(METRIC_NAMES, losses, strict=True):
+        shift = shift_of(values, low_miss=design.fail_miss, high_miss=design.pass_miss)
+        decision = decide_shift(METRICS[name], shift, PERCENT)
+        if decision != "inconclusive" and dependence(values) > MOST_DEPENDENCE:
+            decision = "inconclusive"
+        decisions.append(decision)
+    return worst(decisions)
 
 
 def upper_95(hits: int, trials: int) -> float:
@@ -423,7 +438,88 @@ def show_creep(models: dict[str, Model], gates: int) -> None:
         )
 
 
-PARTS = ("alarms", "power", "others", "stored", "tail", "creep")
+def recorded_pairs(name: str) -> list[tuple[float, float, bool]]:
+    """Of each pair by how much B was worse in both figures, as logarithms, and whether A was first.
+
+    Of the pairs of one recording, in order.
+    """
+    rounds = json.loads(BY_REQUESTS.read_text())[name]["rounds"]
+    return [
+        (math.log(after / before), math.log(slow / fast), first == "a")
+        for each in rounds
+        for first, before, after, fast, slow in each["pairs"]
+    ]
+
+
+def paired_gate(
+    rng: random.Random,
+    pairs: Sequence[tuple[float, float, bool]],
+    effects: tuple[float, float],
+    *,
+    is_redrawn: bool,
+) -> str:
+    """One gate over recorded pairs from a random place on.
+
+    Args:
+        rng: of the place and of the signs.
+        pairs: recorded.
+        effects: by how much B is worse, as logarithms.
+        is_redrawn: whether each pair has a new coin, as if only moments differed; else one coin
+            says which of the two real processes is B.
+    """
+    design = make_design(len(METRIC_NAMES), most_pairs=MOST_REQUEST_PAIRS)
+    begin, side = rng.randrange(len(pairs)), rng.choice((1, -1))
+    losses: tuple[list[float], list[float]] = ([], [])
+    for place in range(MOST_REQUEST_PAIRS):
+        sign = rng.choice((1, -1)) if is_redrawn else side
+        pair = pairs[(begin + place) % len(pairs)]
+        for metric in (0, 1):
+            losses[metric].append(sign * pair[metric] + effects[metric])
+        if place + 1 in design.looks and place + 1 >= FIRST_LOOK:
+            decision = look_at(losses, design)
+            if decision != "inconclusive":
+                break
+    return decision
+
+
+def show_requests(gates: int, power_gates: int) -> None:
+    """Single requests in turn: what the coin exchanges, and what only one place for both does."""
+    print(f"\nRequests in turn, up to {MOST_REQUEST_PAIRS} pairs, stated rate 1 %, {gates} gates\n")
+    print(
+        "| recorded noise, loaded machine | false alarms | upper 95 % | passed | +5 % TTFT p50 ",
+        end="",
+    )
+    print("| +5 % TPOT p50 | passed wrongly |\n|---|---:|---:|---:|---:|---:|---:|")
+    step = math.log(1.05)
+    for name in ("held to one core", "put anywhere"):
+        pairs = recorded_pairs(name)
+        for is_redrawn in (True, False):
+            rng = random.Random(11)
+
+            def many(count: int, *effects: float, redrawn: bool = is_redrawn) -> list[str]:
+                both = (effects[0], effects[1])
+                return [
+                    paired_gate(rng, pairs, both, is_redrawn=redrawn)  # noqa: B023
+                    for _ in range(count)
+                ]
+
+            # One recording holds few gates of two processes, and many draws of coins.
+            count = gates if is_redrawn else power_gates
+            same = many(count, 0.0, 0.0)
+            ttft, tpot = many(power_gates, step, 0.0), many(power_gates, 0.0, step)
+            alarms = same.count("fail")
+            wrong = [*ttft, *tpot].count("pass") / (2 * power_gates)
+            what = "coins drawn anew" if is_redrawn else "the two processes as they were"
+            print(
+                f"| {name}, {what} | {alarms} ({alarms / count:.2%}) "
+                f"| {upper_95(alarms, count):.2%} | {same.count('pass') / count:.1%} "
+                f"| {ttft.count('fail') / power_gates:.1%} "
+                f"| {tpot.count('fail') / power_gates:.1%} | {wrong:.1%} |",
+                flush=True,
+            )
+
+
+PARTS = ("alarms", "power", "requests", "others", "stored", "tail", "creep")
 
 
 def main() -> None:
@@ -447,6 +543,7 @@ def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "alarms": lambda: show_alarms(models, given.gates, given.cap),
         "power": lambda: show_power(models, given.power_gates, given.cap),
+        "requests": lambda: show_requests(given.gates, given.power_gates),
         "others": lambda: show_other_rules(runs, given.power_gates),
         "stored": lambda: show_stored(
             {name: model for name, model in models.items() if name != HALVES}, given.gates

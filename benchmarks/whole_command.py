@@ -8,10 +8,15 @@ the kernel's account of it and of every process that it started and waited for, 
 of its calibration included. Time to the first request runs from just before `exec` to the kernel's
 stamp of the first chat completion at the server, by one clock; that of the load from there to the
 first request after the rehearsal. The bounds are this project's own. Nothing is written.
+
+The same machine is by a quarter slower in one hour than in the next, so each command stands between
+two runs of a yardstick: an interpreter that starts, imports click and counts, always the same, on
+the same core. How many yardsticks a command took tells two versions apart where seconds do not.
 """
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +25,7 @@ import time
 from truth.running import compiled, truth_server
 
 TOKENS, TTFT_MS, INTERVAL_MS = 256, 50.0, 5.0
+YARDSTICK = "import click\nfor number in range(2_000_000): number * number % 7"
 BOUNDS = {"processor time (s)": 1.0, "time to first request (s)": 0.3, "peak memory (MB)": 60.0}
 
 
@@ -32,28 +38,45 @@ def one_round(streams: int, requests: int, clock: str) -> dict[str, float]:
         argv = [sys.executable, "-m", "trt_nemotron", "bench", "--url", server.url, "--json"]
         argv += ["--concurrency", str(streams), "--requests", str(requests), "--clock", clock]
         argv += ["--output-tokens", str(TOKENS), "--warmup", "1"]
+        before_s = yardstick_s(cores[0])
         begun = time.monotonic_ns()
-        command = subprocess.Popen(
-            argv,
-            stdout=subprocess.DEVNULL,
-            preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),  # noqa: PLW1509 - no threads
-        )
-        _, status, usage = os.wait4(command.pid, 0)
+        code, usage = run_alone(argv, cores[0])
         ended = time.monotonic_ns()
-        command.returncode = os.waitstatus_to_exitcode(status)
         told = server.read_log()
+    used_s = usage.ru_utime + usage.ru_stime
+    yard_s = (before_s + yardstick_s(cores[0])) / 2
     loaded = told[-requests - streams :]
     return {
-        "processor time (s)": usage.ru_utime + usage.ru_stime,
+        "processor time (s)": used_s,
         "time to first request (s)": (told[0].arrived_ns - begun) / 1e9,
         "time to first request of the load (s)": (loaded[0].arrived_ns - begun) / 1e9,
         "peak memory (MB)": usage.ru_maxrss / 1024,
         "after the last token (s)": (ended - max(answer.sent_ns[-1] for answer in told)) / 1e9,
-        "processor time per token of the load (us)": (usage.ru_utime + usage.ru_stime)
+        "processor time per token of the load (us)": used_s
         * 1e6
         / sum(len(answer.sent_ns) for answer in loaded),
-        "exit code": command.returncode,
+        "yardstick (s)": yard_s,
+        "processor time (yardsticks)": used_s / yard_s,
+        "exit code": code,
     }
+
+
+def run_alone(argv: list[str], core: int) -> tuple[int, resource.struct_rusage]:
+    """Run a program on one core; its exit code, and what it and those it waited for have used."""
+    program = subprocess.Popen(
+        argv,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads
+    )
+    _, status, usage = os.wait4(program.pid, 0)
+    program.returncode = os.waitstatus_to_exitcode(status)
+    return program.returncode, usage
+
+
+def yardstick_s(core: int) -> float:
+    """Processor time of a fixed piece of work, now, on this core."""
+    _, usage = run_alone([sys.executable, "-c", YARDSTICK], core)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:

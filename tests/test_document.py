@@ -148,3 +148,16 @@ def test_date_in_yaml_stays_text_and_a_merged_mapping_is_no_repetition(tmp_path:
     cart = read_document(path, Cart)
     assert cart.owner == "2026-11-23"
     assert [wheel.spokes for wheel in cart.wheels] == [8, 8, 9]
+
+
+def test_another_kind_of_document_is_called_that_whatever_its_keys():
+    with pytest.raises(InvalidInput, match=r"x\.json is another document") as caught:
+        parse_document(b'{"schema": "trt-nemotron/verdict/1"}', Cart, origin="x.json")
+    assert "'trt-nemotron/verdict/1'" in caught.value.evidence
+    assert Cart.SCHEMA in caught.value.evidence
+
+
+def test_a_write_that_fails_names_the_file_that_was_asked_for(tmp_path: Path):
+    with pytest.raises(OSError, match="no such folder") as caught:
+        write_atomically(Path("/proc/no such folder"), b"x")
+    assert caught.value.filename == "/proc/no such folder"

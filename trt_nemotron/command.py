@@ -2,11 +2,10 @@
 
 `run` waits for a program and brings back what it said; `start` leaves it running and hands over
 its process. Both start it in a session of its own, so that Ctrl-C in a terminal reaches us and we
-decide, and neither gives it what is not its business (see `scrubbed_environment`).
+decide, and neither gives it what is not its business (see `redaction.py`).
 """
 
 import os
-import re
 import select
 import shutil
 import signal
@@ -20,23 +19,12 @@ from pathlib import Path
 from typing import IO, cast
 
 from trt_nemotron.errors import CommandFailed
-
-MPI_VARIABLE = re.compile(r"^(OMPI|PMIX|PMI|PRTE|PRRTE|MPI|MPIR|HYDRA|I_MPI|SLURM|SRUN)_")
-"""Variables by which an MPI launcher above us would make a server think it is one of its ranks."""
-
-SECRET_VARIABLE = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
-"""Names of variables that are taken for secrets."""
+from trt_nemotron.process import Running, how_it_ended
+from trt_nemotron.redaction import redact, scrubbed_environment
 
 TETHER = Path(__file__).with_name("tether.py")
 """The shim that ties a program to the life of its parent."""
 
-_SECRET_SHAPES = re.compile(
-    r"(?P<bearer>\bBearer\s+)[^\s'\"]+"
-    r"|(?P<user>://[^/\s:@]+:)[^/\s@]+(?=@)"
-    r"|\b(?:hf_|nvapi-|sk-|ghp_)[A-Za-z0-9_-]{8,}"
-)
-_SHORTEST_SECRET = 6
-_HIDDEN = "***"
 _EVIDENCE_LINES = 20
 _GRACE_S = 5.0
 
@@ -49,51 +37,6 @@ class Completed:
     returncode: int
     stdout: str
     stderr: str
-
-
-def scrubbed_environment(
-    extra: Mapping[str, str] | None = None,
-    *,
-    named: Collection[str] = (),
-    inherited: Mapping[str, str] | None = None,
-) -> dict[str, str]:
-    """Our environment without MPI's variables and without anything that looks like a secret.
-
-    Args:
-        extra: variables to add or to replace.
-        named: variables handed on all the same, such as `HF_TOKEN`.
-        inherited: taken instead of `os.environ`.
-    """
-    source = os.environ if inherited is None else inherited
-    kept = {
-        name: value
-        for name, value in source.items()
-        if name in named or not (MPI_VARIABLE.match(name) or SECRET_VARIABLE.search(name))
-    }
-    return {**kept, **(extra or {})}
-
-
-def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """`text` without values of variables named like secrets, and without well-known tokens."""
-    known = {**os.environ, **(environment or {})}
-    values = {
-        value
-        for name, value in known.items()
-        if SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
-    }
-    for value in sorted(values, key=len, reverse=True):
-        text = text.replace(value, _HIDDEN)
-    return _SECRET_SHAPES.sub(
-        lambda found: f"{found['bearer'] or found['user'] or ''}{_HIDDEN}", text
-    )
-
-
-def redacted_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` fit to be shown: secrets by their name only."""
-    return {
-        name: _HIDDEN if SECRET_VARIABLE.search(name) else redact(value)
-        for name, value in environment.items()
-    }
 
 
 def run(
@@ -149,64 +92,8 @@ def run(
             _end_group(process)
             raise
     if process.returncode not in expected:
-        raise _failure(argv, _how_it_ended(process.returncode), stderr or stdout, environment)
+        raise _failure(argv, how_it_ended(process.returncode), stderr or stdout, environment)
     return Completed(tuple(argv), process.returncode, _text(stdout), _text(stderr))
-
-
-class Running:
-    """A program of `start`, with pipes to its standard input and output."""
-
-    def __init__(
-        self, process: "subprocess.Popen[bytes]", stdin: IO[bytes], stdout: IO[bytes]
-    ) -> None:
-        self._process = process
-        self._stdin = stdin
-        self._stdout = stdout
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def write(self, data: bytes) -> None:
-        """Hand it `data`; lost when it has ended, as `read` then tells."""
-        if not self._stdin.closed:
-            with suppress(BrokenPipeError):
-                self._stdin.write(data)
-                self._stdin.flush()
-
-    def read(self, timeout_s: float | None) -> bytes | None:
-        """What it has written; empty once it has ended, `None` when nothing came in time."""
-        output = self._stdout.fileno()
-        if not select.select([output], [], [], timeout_s)[0]:
-            return None
-        return os.read(output, 65536)
-
-    def close_input(self) -> None:
-        """Let it see the end of its standard input."""
-        with suppress(BrokenPipeError):
-            self._stdin.close()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended within `timeout_s` seconds."""
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        self._stdout.close()
-        return True
-
-    def kill(self) -> None:
-        """Kill it and wait for it."""
-        self._process.kill()
-        self._process.wait()
-        self._stdout.close()
-
-    def abandon(self) -> None:
-        """Let it run on without us."""
-        self.close_input()
-        self._stdout.close()
-        self._process.returncode = 0  # else Python warns of a process that nobody waits for
 
 
 def start(
@@ -330,20 +217,6 @@ def _failure(
         redact(f"{Path(argv[0]).name} {what}", environment),
         evidence=redact("\n".join([f"$ {' '.join(argv)}", *lines]), environment),
     )
-
-
-def _how_it_ended(returncode: int) -> str:
-    if returncode >= 0:
-        return f"ended with exit code {returncode}"
-    return f"was killed by {signal_name(-returncode)}"
-
-
-def signal_name(number: int) -> str:
-    """`SIGKILL` for 9; the number itself where there is no name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _text(output: bytes) -> str:

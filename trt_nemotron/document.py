@@ -62,7 +62,23 @@ def parse_document(
 ) -> DocumentT:
     """Like `read_document` for bytes already in hand; `origin` names them in messages."""
     tree = _parse_yaml(data, origin) if is_yaml else _parse_json(data, origin)
+    _refuse_other_schema(tree, kind, origin)
     return convert(tree, kind, origin=origin)
+
+
+def _refuse_other_schema(tree: object, kind: type[Document], origin: str) -> None:
+    """Another kind of document, or another version, is called that and not measured by our keys."""
+    found = tree.get("schema") if isinstance(tree, dict) else None
+    if not isinstance(found, str) or found in {"", kind.SCHEMA}:
+        return
+    is_other_version = found.rpartition("/")[0] == kind.SCHEMA.rpartition("/")[0]
+    raise InvalidInput(
+        f"{origin} is of another version" if is_other_version else f"{origin} is another document",
+        evidence=f"its schema is {found!r}, and {kind.SCHEMA!r} is read here",
+        next_step="Read it with the trt-nemotron that wrote it, or write it again."
+        if is_other_version
+        else "Give the file that this place is for.",
+    )
 
 
 def convert(tree: object, kind: type[ValueT], *, origin: str) -> ValueT:
@@ -119,6 +135,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_beside(path, data)
+    except OSError as fault:  # it names no file, or the temporary one that nobody asked for
+        raise OSError(fault.errno, fault.strerror, str(path)) from fault
+
+
+def _write_beside(path: Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

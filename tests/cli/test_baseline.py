@@ -4,50 +4,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.cli.conftest import measured
 from trt_nemotron.cli.main import run
 from trt_nemotron.document import write_document
-from trt_nemotron.measure.bench.values import (
-    ChunkRecord,
-    ClientHealth,
-    Environment,
-    Measurement,
-    RequestRecord,
-    Workload,
-)
 
 BUDGET = """schema: trt-nemotron/budget/1
 target: cpu
 relative:
   - {metric: tpot_p50_ms, concurrency: 1, worse_by_at_most_percent: 5}
 """
-
-
-def record(index: int, gap_ns: int) -> RequestRecord:
-    stamps = [index * 2 * 10**7 + 8 * 10**6 + gap_ns * place for place in range(4)]
-    return RequestRecord(
-        index=index, concurrency=1, is_warmup=False, outcome="ok", connect_ns=0,
-        sent_ns=index * 2 * 10**7, finished_ns=stamps[-1], prompt_tokens=8, completion_tokens=4,
-        chunks=tuple(ChunkRecord(received_ns=at, kind="content", characters=1) for at in stamps),
-    )  # fmt: skip
-
-
-def measured(started_at: str, gap_ns: int = 500_000) -> Measurement:
-    return Measurement(
-        url="http://127.0.0.1:1",
-        started_at=started_at,
-        workload=Workload(
-            concurrencies=(1,), requests_per_concurrency=20, warmup_requests=0, input_tokens=8,
-            output_tokens=4, seed=1, timeout_s=9.0,
-        ),
-        environment=Environment(
-            target="cpu", runtime="llamacpp", release="1", model="m", configuration_sha256="ab",
-            client_version="1", python="3", system="s", processor="p", cores=2,
-        ),
-        client=ClientHealth(
-            clock="user_read", cpu_share=0.1, loop_lag_p99_ms=0.1, floor_ttft_p50_ms=0.1
-        ),
-        records=tuple(record(index, gap_ns) for index in range(20)),
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -167,3 +132,41 @@ def test_the_changelog_is_checked(files: Path, capsys: pytest.CaptureFixture[str
     assert run([*arguments, "--store", str(files / "s"), "--json"]) == 1
     unsaid = json.loads(capsys.readouterr().out)["unsaid"]
     assert ["cpu.yaml" in unsaid[0], name in unsaid[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("old.json", "is a file, and baselines are kept in a folder"),
+        ("http://127.0.0.1:9/x", "names no bucket"),
+        ("s3://", "names no bucket"),
+        ("s3:///", "names no bucket"),
+    ],
+)
+def test_a_place_that_keeps_no_baselines_is_not_an_empty_one(
+    location: str,
+    said: str,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(files)
+    assert run(["baseline", "list", "--store", location, "--json"]) == 2
+    assert said in json.loads(capsys.readouterr().out)["error"]["message"]
+    arguments = ["gate", "new.json", "--budget", "budget.yaml", "--baseline-store", location]
+    assert run(arguments) == 2
+
+
+def test_a_list_of_nothing_says_where_it_looked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["baseline", "list", "--store", str(tmp_path / "typo")]) == 0
+    assert "typo" in capsys.readouterr().err
+
+
+def test_a_damaged_event_is_named_with_its_store(files: Path, capsys: pytest.CaptureFixture[str]):
+    recorded(files, capsys)
+    (event,) = (files / "s" / "events").iterdir()
+    event.write_text("{")
+    assert run(["baseline", "list", "--store", str(files / "s")]) == 2
+    said = capsys.readouterr().err
+    assert event.name in said
+    assert str(files / "s") in said

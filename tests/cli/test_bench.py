@@ -18,11 +18,17 @@ QUICK = ["--requests", "8", "--output-tokens", "6", "--input-tokens", "24", "--w
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The root of a truth server."""
-    server = Truth()
-    yield server.url_for(ttft_ms=10, interval_ms=3)
-    server.end()
+def server() -> Iterator[Truth]:
+    """A truth server."""
+    truth = Truth()
+    yield truth
+    truth.end()
+
+
+@pytest.fixture(scope="module")
+def url(server: Truth) -> str:
+    """The root of one that answers well."""
+    return server.url_for(ttft_ms=10, interval_ms=3)
 
 
 def test_people_get_a_table_and_the_file_replays_to_the_same(
@@ -128,6 +134,10 @@ def test_a_ramp_tells_what_it_found(url: str, capsys: pytest.CaptureFixture[str]
         (["--url", "http://127.0.0.1:9", "--input-ladder", "9,3"], "input ladder rises"),
         (["--url", "http://127.0.0.1:9", "--input-ladder", "1,x"], "whole numbers"),
         (["--url", "http://127.0.0.1:9", "--input-ladder", "9", "--input-tokens", "8"], "two diff"),
+        (
+            ["--url", "http://127.0.0.1:9", "--profile", "long-context", "--input-tokens", "8"],
+            "--profile long-context measures a ladder of lengths",
+        ),
         (["--url", "http://127.0.0.1:9", "--shared-prefix", "2"], "must lie between"),
         (["--url", "http://127.0.0.1:9", "--soak", "50", "--total-timeout", "60"], "do not fit"),
         (["--url", "http://127.0.0.1:9", "--ramp", "--soak", "5"], "chooses its own legs"),
@@ -152,3 +162,65 @@ def test_bad_input_is_one_clear_message(
 def test_a_server_that_is_not_there_has_its_own_exit_code(capsys: pytest.CaptureFixture[str]):
     assert run(["bench", "--url", "http://127.0.0.1:9"]) == 11
     assert "does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("scenario", "outcome"),
+    [
+        ("too short", "wrong_length"),
+        ("fin in the middle", "truncated"),
+        ("error in band", "stream_error"),
+        ("503", "http_error"),
+    ],
+)
+def test_a_run_with_requests_that_were_not_what_was_asked_is_not_valid(
+    scenario: str, outcome: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    server = Truth()
+    faulty = server.url_for(ttft_ms=10, interval_ms=3, scenario=scenario, **{"from": 5}, every=4)
+    kept = tmp_path / "m.json.gz"
+    options = ["--url", faulty, "--concurrency", "1", *QUICK, "--out", str(kept)]
+    code = run(["bench", *options, "--json"])
+    server.end()
+    tree = json.loads(capsys.readouterr().out)
+    assert code == 4
+    (failure,) = tree["summary"]["failures"]
+    assert failure == (
+        f"concurrency 1: 2 of 8 requests were not what was asked for (2 {outcome}); "
+        "they are left out of the latencies"
+    )
+    assert run(["bench", "--replay", str(kept)]) == 4
+    assert "not valid: concurrency 1: 2 of 8 requests" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code", "said"),
+    [
+        ("never ending", 4, "answers without end"),
+        ("end never told", 4, "never ends its response"),
+        ("head, then nothing", 11, "begins to answer, and then sends no token"),
+        ("not even a head", 11, "does not answer"),
+    ],
+)
+def test_an_answer_that_does_not_end_is_called_what_it_is(
+    scenario: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+):
+    server = Truth()
+    options = ["--url", server.url_for(scenario=scenario), "--concurrency", "1", *QUICK]
+    ended = run(["bench", *options, "--timeout", "1"])
+    server.end()
+    told = capsys.readouterr().err
+    assert ended == code
+    assert said in told
+    assert "not ended after 1 s" in told
+    assert "next:" in told
+
+
+def test_a_server_that_is_only_slow_is_called_slow(
+    server: Truth, capsys: pytest.CaptureFixture[str]
+):
+    options = ["--url", server.url_for(interval_ms=120), "--concurrency", "1", *QUICK]
+    assert run(["bench", *options, "--timeout", "0.5"]) == 4
+    told = capsys.readouterr().err
+    assert "answers too slowly" in told
+    assert "longer --timeout" in told

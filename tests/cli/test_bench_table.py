@@ -7,13 +7,14 @@ import pytest
 from rich.console import Console
 
 from trt_nemotron.cli.bench_table import NONE, format_ms, render_bench
+from trt_nemotron.measure.bench.client_health import ClientHealth
 from trt_nemotron.measure.bench.figures.summary import (
     Distribution,
     LegSummary,
     Slo,
     Summary,
 )
-from trt_nemotron.measure.bench.values import ClientHealth, Environment, Measurement, Workload
+from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
 
 MEASUREMENT = Measurement(
     url="http://127.0.0.1:1",

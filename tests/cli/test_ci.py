@@ -99,7 +99,9 @@ def test_the_budget_given_is_the_start(user: Path):
     [
         (["--target", "sparc"], "spark"),
         (["--budget", "thor"], "a budget for thor, not for spark"),
-        (["--budget", "none.yaml"], "none.yaml"),
+        (["--budget", "none.yaml"], "cannot read none.yaml"),
+        (["--budget", "none"], "there is no budget for 'none'"),
+        (["--repository", ""], "the path is empty"),
         (["--runner-label", "a b"], "cannot stand in a CI file"),
         (["--package", "x'y"], "cannot stand in a CI file"),
         (["--repository", "nowhere"], "no folder"),
@@ -132,3 +134,17 @@ def test_conclude_dry_writes_nothing(user: Path, capsys: pytest.CaptureFixture[s
     assert run([*command, "--provider", "gitlab", "--dry-run", "--json"]) == 9
     assert json.loads(capsys.readouterr().out)["decision"] == "broken"
     assert files_of(user) == {}
+
+
+def test_a_folder_that_no_ci_system_reads_is_said(user: Path, capsys: pytest.CaptureFixture[str]):
+    assert run([*INIT, "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["next_steps"]
+    assert f"Make {user.resolve()} a git repository" in steps[0]
+    (user / ".git").mkdir()
+    inside = user / "inside"
+    inside.mkdir()
+    assert run([*INIT, "--repository", str(inside), "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["next_steps"]
+    assert f"Give --repository {user.resolve()}" in steps[0]
+    assert run([*INIT, "--json"]) == 0
+    assert "repository" not in json.loads(capsys.readouterr().out)["next_steps"][0]

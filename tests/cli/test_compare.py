@@ -4,53 +4,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.cli.conftest import measured
 from trt_nemotron.cli.compare import short_names
 from trt_nemotron.cli.main import run
 from trt_nemotron.measure.bench.replay import write_measurement
-from trt_nemotron.measure.bench.values import (
-    ChunkRecord,
-    ClientHealth,
-    Environment,
-    Measurement,
-    RequestRecord,
-    Workload,
-)
+from trt_nemotron.measure.bench.values import Measurement
 
 
-def record(index: int, gap_ns: int) -> RequestRecord:
-    stamps = [index * 10**8 + 8 * 10**6 + gap_ns * place for place in range(4)]
-    return RequestRecord(
-        index=index, concurrency=1, is_warmup=False, outcome="ok", connect_ns=0,
-        sent_ns=index * 10**8, finished_ns=stamps[-1], prompt_tokens=8, completion_tokens=4,
-        chunks=tuple(ChunkRecord(received_ns=at, kind="content", characters=1) for at in stamps),
-    )  # fmt: skip
-
-
-def measured(gap_ns: int) -> Measurement:
-    return Measurement(
-        url="http://127.0.0.1:1",
-        started_at="2026-11-23T12:00:00Z",
-        workload=Workload(
-            concurrencies=(1,), requests_per_concurrency=20, warmup_requests=0, input_tokens=8,
-            output_tokens=4, seed=1, timeout_s=9.0,
-        ),
-        environment=Environment(
-            target="cpu", runtime="llamacpp", release="1", model="m-embedded",
-            configuration_sha256="ab", client_version="1", python="3", system="s", processor="p",
-            cores=2,
-        ),
-        client=ClientHealth(
-            clock="kernel_receive", cpu_share=0.1, loop_lag_p99_ms=0.1, floor_ttft_p50_ms=0.1
-        ),
-        records=tuple(record(index, gap_ns + 1000 * index) for index in range(20)),
-    )  # fmt: skip
+def in_turn(gap_ns: int) -> Measurement:
+    return measured(gap_ns=gap_ns, slower_ns=1000, model="m-embedded", clock="kernel_receive")
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    write_measurement(tmp_path / "a.json.gz", measured(500_000))
-    write_measurement(tmp_path / "b.json.gz", measured(900_000))
-    other = measured(500_000)
+    write_measurement(tmp_path / "a.json.gz", in_turn(500_000))
+    write_measurement(tmp_path / "b.json.gz", in_turn(900_000))
+    other = in_turn(500_000)
     other = msgspec.structs.replace(
         other, environment=msgspec.structs.replace(other.environment, power_mode="MAXN")
     )
@@ -94,6 +63,28 @@ def test_a_page_is_drawn_and_a_dry_run_draws_none(files: Path):
 def test_one_file_alone_is_refused(files: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["compare", str(files / "a.json.gz")]) == 2
     assert "two or more" in capsys.readouterr().err
+
+
+def test_one_file_twice_is_refused(files: Path, capsys: pytest.CaptureFixture[str]):
+    a, link = files / "a.json.gz", files / "link.json.gz"
+    link.symlink_to(a)
+    for twin in (a, files / ".." / files.name / "a.json.gz", link):
+        assert run(["compare", str(a), str(twin)]) == 2
+        assert "is given twice" in capsys.readouterr().err
+
+
+def test_requests_that_failed_make_a_run_not_comparable(
+    files: Path, capsys: pytest.CaptureFixture[str]
+):
+    bad = in_turn(500_000)
+    short = msgspec.structs.replace(bad.records[3], outcome="wrong_length", completion_tokens=3)
+    records = (*bad.records[:3], short, *bad.records[4:])
+    write_measurement(files / "d.json.gz", msgspec.structs.replace(bad, records=records))
+    arguments = ["compare", str(files / "a.json.gz"), str(files / "d.json.gz"), "--json"]
+    assert run(arguments) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["is_comparable"] is False
+    assert tree["runs"][1]["invalid_reasons"][0].startswith("concurrency 1: 1 of 20 requests")
 
 
 def test_names_are_as_long_as_is_needed_to_tell_them_apart():

@@ -1,8 +1,9 @@
 import io
 
+import pytest
 from rich.console import Console
 
-from trt_nemotron.cli.console import DrawnProgress
+from trt_nemotron.cli.console import DrawnProgress, console
 
 
 class Clock:
@@ -32,3 +33,12 @@ def test_phase_that_is_told_twice_is_shown_once():
     progress.phase("loading")
     progress.note("[bold] is no markup here")
     assert said.getvalue() == "  loading\n  [bold] is no markup here\n"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "20"])
+def test_a_terminal_too_narrow_for_a_table_still_shows_it(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    console().print("PASS: the one bound is kept")
+    assert capsys.readouterr().err == "PASS: the one bound is kept\n"

@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.cli.conftest import measured
 from trt_nemotron.cli.main import run
 from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
 from trt_nemotron.deploy.machine import Machine
@@ -11,14 +12,7 @@ from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.protocol import Wishes
 from trt_nemotron.document import write_document
 from trt_nemotron.measure.bench.replay import write_measurement
-from trt_nemotron.measure.bench.values import (
-    ChunkRecord,
-    ClientHealth,
-    Environment,
-    Measurement,
-    RequestRecord,
-    Workload,
-)
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.smoke.values import SmokeReport, SmokeResult
 
 LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
@@ -29,34 +23,9 @@ bounds:
 """
 
 
-def record(index: int) -> RequestRecord:
-    stamps = [index * 2 * 10**7 + 8 * 10**6 + 500_000 * place for place in range(4)]
-    return RequestRecord(
-        index=index, concurrency=1, is_warmup=False, outcome="ok", connect_ns=0,
-        sent_ns=index * 2 * 10**7, finished_ns=stamps[-1], prompt_tokens=8, completion_tokens=4,
-        chunks=tuple(ChunkRecord(received_ns=at, kind="content", characters=1) for at in stamps),
-    )  # fmt: skip
-
-
 @pytest.fixture
 def a_measurement() -> Measurement:
-    return Measurement(
-        url="http://127.0.0.1:1",
-        started_at="2026-11-23T12:00:00Z",
-        workload=Workload(
-            concurrencies=(1,), requests_per_concurrency=20, warmup_requests=0, input_tokens=8,
-            output_tokens=4, seed=1, timeout_s=9.0,
-        ),
-        environment=Environment(
-            target="cpu", runtime="llamacpp", release="1", model="m-embedded",
-            configuration_sha256="ab", client_version="1", python="3", system="s", processor="p",
-            cores=2,
-        ),
-        client=ClientHealth(
-            clock="user_read", cpu_share=0.1, loop_lag_p99_ms=0.1, floor_ttft_p50_ms=0.1
-        ),
-        records=tuple(record(index) for index in range(20)),
-    )  # fmt: skip
+    return measured(model="m-embedded")
 
 
 @pytest.fixture
@@ -184,3 +153,51 @@ def test_dry_run_judges_and_draws_but_writes_nothing(files: Path):
     assert run([*verdict, "--out", str(files / "out"), "--junit", str(files / "j.xml")]) == 1
     assert run(["report", str(files / "run.json"), "--dry-run"]) == 0
     assert sorted(files.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run.json", "--budget", "good.yaml", "--seed", "3"], "--seed is for --ab and --ab-urls"),
+        (["run.json", "--budget", "good.yaml", "--max-pairs", "9"], "not for a MEASUREMENT"),
+        (["run.json", "--budget", "good.yaml", "--serving", "auto"], "--serving is for --ab"),
+        (["--ab-urls", "http://a", "http://b", "--timeout", "9"], "--timeout is for --ab, not"),
+        (["--ab-replay", "kept", "--requests", "9"], "not for --ab-replay"),
+        (["--ab-replay", "kept", "--baseline", "run.json"], "is for a MEASUREMENT"),
+        (["--self-test", "--budget", "cpu"], "not for --self-test"),
+        (["--self-test", "--out", "kept"], "not for --self-test"),
+    ],
+)
+def test_an_option_that_would_be_passed_over_is_refused(
+    arguments: list[str],
+    said: str,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(files)
+    assert run(["gate", *arguments]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_that_is_no_bundle_tells_nothing_of_its_start(
+    files: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["gate", str(files / "run.json"), "--budget", str(files / "good.yaml")]
+    assert run([*command, "--bundle", str(files)]) == 10
+    assert "manifest.json is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [((), "holds no A/B gate"), (("ab.json",), "was cut off early")],
+)
+def test_a_folder_without_a_whole_gate_is_not_judged_again(
+    there: tuple[str, ...], said: str, files: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in there:
+        (files / name).write_text("{}")
+    assert run(["gate", "--ab-replay", str(files), "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert said in error["message"]
+    assert error["next_step"]

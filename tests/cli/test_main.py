@@ -174,3 +174,46 @@ def test_time_that_no_timer_understands_is_refused(
         error = json.loads(capsys.readouterr().out)["error"]
         assert "seconds" in error["message"]
         assert error["next_step"]
+
+
+_STOPPED = """
+import os, signal, sys, time
+from trt_nemotron.cli import main
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        for _ in range(100):
+            pass
+
+class Watched:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), {number})
+        for _ in range(100):
+            pass
+
+def in_del(**_):
+    held = Held()
+    del held
+    time.sleep(60)
+
+def in_class(**_):
+    type("Owner", (), dict(field=Watched()))
+    time.sleep(60)
+
+main.cli.main = {place}
+main.main([])
+"""
+
+
+@pytest.mark.parametrize("place", ["in_del", "in_class"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_passes_over_or_wraps_still_ends_the_command(
+    place: str, number: signal.Signals, code: int
+):
+    script = _STOPPED.format(number=int(number), place=place)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == code
+    assert done.stderr == "interrupted\n"

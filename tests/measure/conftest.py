@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
+from trt_nemotron.measure.bench.client_health import ClientHealth
 from trt_nemotron.measure.bench.values import (
     ChunkRecord,
-    ClientHealth,
     Environment,
     Measurement,
     RequestRecord,

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from trt_nemotron.document import parse_document, to_json
 from trt_nemotron.errors import InvalidInput
+from trt_nemotron.measure.bench.client_health import FigureError
 from trt_nemotron.measure.bench.figures.summary import Reading, Slo
-from trt_nemotron.measure.bench.values import FigureError, Measurement
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.compare import (
     ComparedFigure,
     Comparison,

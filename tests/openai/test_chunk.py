@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trt_nemotron.openai.chunk import Chunk, ToolFragment, Usage, parse_any, parse_chunk
+from trt_nemotron.openai.chunk import Chunk, ToolFragment, Usage, glance, parse_any, parse_chunk
 
 
 def chunk_of(delta: dict[str, Any], **fields: Any) -> Chunk:
@@ -200,6 +200,16 @@ def damaged(draw: st.DrawFn) -> str:
 @given(commons.map(json.dumps) | damaged() | st.text(max_size=60))
 def test_the_short_way_says_what_the_long_one_says(payload: str) -> None:
     assert parse_chunk(payload) == parse_any(payload)
+
+
+@settings(max_examples=400)
+@given(commons.map(lambda tree: json.dumps(tree, ensure_ascii=False)) | damaged())
+def test_a_glance_sees_what_is_there_or_nothing(payload: str) -> None:
+    if "\\u" in payload or "\ud800" in payload:
+        return
+    seen, chunk = glance(payload.encode()), parse_any(payload)
+    assert seen is None or seen == (chunk.kind, chunk.characters, chunk.finish_reason)
+    assert seen is None or (chunk.usage, chunk.tool_fragments, chunk.error) == (None, (), "")
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,23 @@ def test_what_is_no_chat_completion_is_told(reply: bytes, message: str) -> None:
         Client(url).chat(COUNT)
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"data": "\xed\xa0\x80"}'], ids=["deep", "no UTF-8"]
+)
+def test_json_that_cannot_be_read_is_none_whatever_is_asked(body: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    reply = head.encode() + body
+    with raw_server(reply) as url:
+        assert Client(url).slots() is None
+    with raw_server(reply) as url:
+        assert Client(url).detect_dialect() is OPENAI
+    with raw_server(reply) as url, pytest.raises(EndpointUnfit, match="it is not JSON"):
+        Client(url).models()
+    refusal = reply.replace(b"200 OK", b"400 Bad Request")
+    with raw_server(refusal) as url, pytest.raises(EndpointUnfit, match="status 400"):
+        Client(url).chat(COUNT)
+
+
 def test_a_body_without_end_is_cut_at_a_limit() -> None:
     endless = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b" " * (33 << 20)
     with raw_server(endless) as url, pytest.raises(EndpointUnfit, match="larger than 32 MiB"):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trt_nemotron.openai.sse import EventStream
+from trt_nemotron.openai.sse import EventStream, split_plain
 
 
 def reference(stream: bytes) -> list[str]:
@@ -132,3 +132,28 @@ def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
     for _ in range(100_000):
         events.feed(b"0123456789")
     assert len(events.feed(b"\n\n")[0]) == 1_000_000
+
+
+plain = st.lists(
+    st.sampled_from([b"data: one\n\n", b"data: \n\n", b"data: data: \n\n"]), max_size=5
+)
+
+
+@given(plain.map(b"".join) | streams)
+def test_a_body_is_split_at_one_go_as_it_is_line_by_line(body: bytes):
+    at_one_go = split_plain(body)
+    assert at_one_go is None or [
+        data.decode("utf-8", "replace") for data in at_one_go
+    ] == reference(body)
+
+
+def test_only_a_body_of_whole_plain_events_is_split_at_one_go():
+    assert split_plain(b"data: a\n\ndata: b\n\n") == [b"a", b"b"]
+    for other in (
+        b"",
+        b"data: a\n",
+        b"data: a\ndata: b\n\n",
+        b": x\n\ndata: a\n\n",
+        b"data: a\r\n\n",
+    ):
+        assert split_plain(other) is None

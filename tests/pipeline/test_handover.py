@@ -12,8 +12,9 @@ from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.roofline import Roofline
 from trt_nemotron.deploy.runtimes.protocol import Wishes
+from trt_nemotron.measure.bench.client_health import ClientHealth
 from trt_nemotron.measure.bench.environment import describe_environment
-from trt_nemotron.measure.bench.values import ClientHealth, Measurement, RequestRecord
+from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 from trt_nemotron.measure.bench.workload import find_profile
 from trt_nemotron.pipeline.handover import (
     bundle_environment,

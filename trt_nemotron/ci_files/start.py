@@ -7,7 +7,7 @@ from trt_nemotron.ci_files.rendering import WiringFile
 from trt_nemotron.document import read_bytes, read_document
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.facts.location import budgets_folder
-from trt_nemotron.measure.gate.budget import read_budget
+from trt_nemotron.measure.gate.budget import find_budget
 
 CHANGELOG = "ci/perf-changelog.yaml"
 
@@ -35,9 +35,9 @@ def starting_budget(target: str, source: str) -> WiringFile:
         InvalidInput: unreadable, no budget, or one for another target.
     """
     path = Path(source or target)
-    if not path.is_file():
-        path = budgets_folder() / f"{source or target}.yaml"
-    budget = read_budget(path)
+    is_name = not path.is_file() and not path.suffix
+    budget = find_budget(source or target)
+    path = budgets_folder() / f"{path}.yaml" if is_name else path
     if budget.target != target:
         raise InvalidInput(
             f"{path} is a budget for {budget.target}, not for {target}",

@@ -59,6 +59,18 @@ def write(root: Path, intents: tuple[Intent, ...], *, force: bool) -> tuple[str,
     return tuple(file.path for file in written)
 
 
+def unread_here(root: Path) -> tuple[str, ...]:
+    """What to do where no CI system reads the files, for `root` is not the top of a repository."""
+    if (root / ".git").exists():
+        return ()
+    above = next((p for p in root.resolve().parents if (p / ".git").exists()), None)
+    if above is None:
+        step = f"Make {root.resolve()} a git repository"
+    else:
+        step = f"Give --repository {above}, the top of the repository"
+    return (f"{step}: CI systems read these files from there only.",)
+
+
 def _intent(root: Path, file: WiringFile) -> Intent:
     path = root / file.path
     if not path.resolve().is_relative_to(root.resolve()):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import FILE, FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from trt_nemotron.measure.baselines.storage import Storage
     from trt_nemotron.measure.baselines.values import Baseline
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 _store_option = click.option(
     "--store",
@@ -45,7 +44,7 @@ def command() -> None:
 
 
 @command.command("record", short_help="Keep a valid run.")
-@click.argument("measurement", type=_FILE)
+@click.argument("measurement", type=FILE)
 @_store_option
 @click.option("--reason", default="", help="Why; kept in the history.")
 @json_option
@@ -85,7 +84,7 @@ def list_command(*, location: str, with_all: bool, as_json: bool) -> None:
     if as_json:
         print_json([{"status": ledger.status(kept), "baseline": kept} for kept in shown])
     else:
-        _show_table(ledger, shown)
+        _show_table(ledger, shown, location)
 
 
 @command.command("show", short_help="Show a baseline and its history.")
@@ -139,8 +138,8 @@ def expire_command(*, name: str, location: str, reason: str, as_json: bool, dry_
 
 
 @command.command("check-changelog", short_help="Is every change accounted for?")
-@click.option("--changelog", type=_FILE, default=Path("ci/perf-changelog.yaml"), show_default=True)
-@click.option("--budgets", type=_FOLDER, default=Path("ci/budgets"), show_default=True)
+@click.option("--changelog", type=FILE, default=Path("ci/perf-changelog.yaml"), show_default=True)
+@click.option("--budgets", type=FOLDER, default=Path("ci/budgets"), show_default=True)
 @click.option("--store", "location", default="", help="Baselines to check as well.")
 @json_option
 def check_changelog_command(*, changelog: Path, budgets: Path, location: str, as_json: bool) -> int:
@@ -184,7 +183,7 @@ def _act(
         click.echo(f"{baseline.id} {'is still' if dry_run else 'is now'} {status}", err=True)
 
 
-def _show_table(ledger: "Ledger", shown: "list[Baseline]") -> None:
+def _show_table(ledger: "Ledger", shown: "list[Baseline]", location: str) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -197,4 +196,4 @@ def _show_table(ledger: "Ledger", shown: "list[Baseline]") -> None:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in kept.figures.items())
         cells = (kept.id, ledger.status(kept), kept.started_at, figures)
         table.add_row(*(Text(cell) for cell in cells))
-    console().print(table if shown else "no baselines here", markup=False)
+    console().print(table if shown else f"no baselines in {location}", markup=False)

@@ -1,11 +1,15 @@
 """`trt-nemotron bench`: measure the latency of an endpoint, truthfully."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from trt_nemotron.cli.bench_keep import keep_measurement
 from trt_nemotron.cli.bench_options import (
     Wish,
     describe_workload,
@@ -26,6 +30,7 @@ from trt_nemotron.cli.endpoint_options import (
     find_subject,
     read_api_key,
 )
+from trt_nemotron.cli.paths import FILE, check_writable
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 
 if TYPE_CHECKING:
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from trt_nemotron.measure.bench.ramp import RampChooser
     from trt_nemotron.measure.bench.search import Ramp
     from trt_nemotron.measure.bench.values import Environment, Measurement
+    from trt_nemotron.measure.bench.workers.senders import Senders
     from trt_nemotron.openai.dialect import Dialect
     from trt_nemotron.progress import Progress
 
@@ -66,12 +72,12 @@ _WITH_REPLAY = frozenset({"replay", "slo", "as_json", "dry_run"})
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Keep the measurement in this file; .json.gz compresses it.",
 )
 @click.option(
     "--replay",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Compute the figures of a kept measurement again; asks no server.",
 )
 @click.option(
@@ -79,8 +85,14 @@ _WITH_REPLAY = frozenset({"replay", "slo", "as_json", "dry_run"})
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Processes that send the load together.",
+    help="Processes that send the load together; with --ray, on each machine.",
 )
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Send from the machines of this Ray cluster: auto, or HOST:PORT.",
+)
+@click.option("--hosts", metavar="HOST,HOST,...", help="Of the Ray cluster's machines only these.")
 @json_option
 @dry_run_option
 def command(  # noqa: PLR0917 - click passes them all by name
@@ -95,6 +107,8 @@ def command(  # noqa: PLR0917 - click passes them all by name
     out: Path | None,
     replay: Path | None,
     workers: int,
+    ray: str | None,
+    hosts: str | None,
     as_json: bool,
     dry_run: bool,
     **given: Any,
@@ -109,9 +123,11 @@ def command(  # noqa: PLR0917 - click passes them all by name
     trt-nemotron bench --url http://127.0.0.1:8000 --concurrency 1,8 --requests 460 --out m.json.gz
     trt-nemotron bench --url http://127.0.0.1:8000 --rate 1,2,4 --slo ttft_ms=500
     trt-nemotron bench --url http://127.0.0.1:8000 --ramp
+    trt-nemotron bench --url http://10.0.0.5:8000 --concurrency 512 --ray auto --workers 2
     trt-nemotron bench --replay m.json.gz --slo ttft_ms=500,tpot_ms=30
     """
     from trt_nemotron.measure.bench.wire.address import resolve_address
+    from trt_nemotron.measure.bench.workers.senders import check_senders
 
     limits = parse_slo(slo)
     if replay is not None:
@@ -124,10 +140,14 @@ def command(  # noqa: PLR0917 - click passes them all by name
             next_step="Give --slo, for example ttft_ms=500,tpot_ms=30.",
         )
     subject = find_subject(endpoint, url, model)
+    senders = _read_senders(workers, ray, hosts)
+    check_senders(senders, wish.workload, clock_wish)
     resolve_address(subject.url)  # a URL that cannot be measured is refused in a dry run as well
     if dry_run:
-        _show_plan(subject, wish, as_json)
+        _show_plan(subject, wish, senders, as_json)
         return 0
+    if out is not None:
+        check_writable(out)
     plan = _plan_of(subject)
     measurement, ramp = _measure(
         subject,
@@ -137,11 +157,11 @@ def command(  # noqa: PLR0917 - click passes them all by name
         api_key=read_api_key(api_key_env),
         clock_wish=clock_wish,
         measures_energy=energy,
-        workers=workers,
+        senders=senders,
         as_json=as_json,
     )
     if out is not None:
-        _keep(measurement, out)
+        keep_measurement(measurement, out)
     return _show(measurement, limits, as_json, ramp, _ceilings(plan, measurement))
 
 
@@ -190,17 +210,29 @@ def _ceilings(plan: "Plan | None", measurement: "Measurement") -> "Sequence[Ceil
     return roofline_ceilings(plan, measurement)
 
 
-def _show_plan(subject: Subject, wish: Wish, as_json: bool) -> None:
+def _read_senders(workers: int, ray: str | None, hosts: str | None) -> "Senders":
+    from trt_nemotron.measure.bench.workers.senders import Senders
+
+    named = tuple(filter(None, (part.strip() for part in (hosts or "").split(","))))
+    return Senders(workers, ray or "", named)
+
+
+def _show_plan(subject: Subject, wish: Wish, senders: "Senders", as_json: bool) -> None:
     from trt_nemotron.document import to_tree
+    from trt_nemotron.measure.bench.workers.senders import describe_senders, senders_tree
 
     if as_json:
-        tree = {"url": subject.url, "workload": to_tree(wish.workload)}
-        print_json({**tree, "is_ramp": True} if wish.is_ramp else tree)
+        tree: dict[str, object] = {"url": subject.url, "workload": to_tree(wish.workload)}
+        if wish.is_ramp:
+            tree["is_ramp"] = True
+        print_json({**tree, **senders_tree(senders, wish.workload)})
         return
     what = describe_workload(wish.workload)
     if wish.is_ramp:
         what = f"leg after leg, each chosen by those before it, within: {what}"
     click.echo(f"would measure {subject.url}: {what}", err=True)
+    if not senders.are_alone:
+        click.echo(f"sent {describe_senders(senders, wish.workload)}", err=True)
 
 
 def _measure(
@@ -212,7 +244,7 @@ def _measure(
     api_key: str,
     clock_wish: "ClockWish",
     measures_energy: bool,
-    workers: int,
+    senders: "Senders",
     as_json: bool,
 ) -> "tuple[Measurement, Ramp | None]":
     import msgspec
@@ -220,7 +252,7 @@ def _measure(
     from trt_nemotron.measure.bench.discovery import discover_model
     from trt_nemotron.measure.bench.runner import run_bench
 
-    with drawn_progress(is_quiet=as_json) as progress:
+    with _modules_kept(), drawn_progress(is_quiet=as_json) as progress:
         progress.phase("asking the server who it is")
         dialect = _choose_dialect(dialect_name, subject.url, api_key)
         model = subject.model or discover_model(subject.url, api_key=api_key)
@@ -239,7 +271,7 @@ def _measure(
             trace_s=wish.trace_s,
             choose_next=chooser,
             measures_energy=measures_energy,
-            workers=workers,
+            senders=senders,
         )
     if chooser is None or chooser.ramp is None:
         return measurement, None
@@ -247,6 +279,16 @@ def _measure(
 
     found = (*measurement.notes, ramp_note(chooser.ramp), *chooser.ramp.notes)
     return msgspec.structs.replace(measurement, notes=found), chooser.ramp
+
+
+@contextmanager
+def _modules_kept() -> Iterator[None]:
+    """What has been imported is here to stay: no collection of garbage looks through it."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _ramp_chooser(wish: Wish, slo: "Slo | None", progress: "Progress") -> "RampChooser":
@@ -268,13 +310,6 @@ def _replay(path: Path, slo: "Slo | None", as_json: bool) -> int:
     return _show(read_measurement(path), slo, as_json)
 
 
-def _keep(measurement: "Measurement", path: Path) -> None:
-    from trt_nemotron.measure.bench.replay import write_measurement
-
-    size = write_measurement(path, measurement)
-    click.echo(f"kept in {path} ({size:,} bytes)", err=True)
-
-
 def _show(
     measurement: "Measurement",
     slo: "Slo | None",
@@ -293,7 +328,8 @@ def _show(
         from trt_nemotron.cli.bench_table import render_bench
 
         console().print(render_bench(measurement, summary))
-    return NoValidMeasurement.exit_code if summary.invalid_reasons else 0
+    is_valid = not (summary.invalid_reasons or summary.failures)
+    return 0 if is_valid else NoValidMeasurement.exit_code
 
 
 def _as_tree(measurement: "Measurement", summary: "Summary") -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from trt_nemotron.cli.paths import FILE
 from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _OPTIONS = (
     ),
     click.option(
         "--trace",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FILE,
         help="Open loop: play the arrivals in this file, seconds or JSON lines.",
     ),
     click.option("--requests", type=int, help="Measured requests for each leg."),
@@ -117,7 +118,7 @@ def read_wish(given: dict[str, Any]) -> Wish:
         concurrencies=concurrencies,
         requests_per_concurrency=given["requests"],
         input_tokens=given["input_tokens"],
-        input_ladder=_read_ladder(given),
+        input_ladder=_read_ladder(given, base),
         output_tokens=given["output_tokens"],
         warmup_requests=given["warmup"],
         seed=given["seed"],
@@ -192,15 +193,21 @@ def _read_trace(
     return fields, trace.offsets_s
 
 
-def _read_ladder(given: dict[str, Any]) -> tuple[int, ...] | None:
-    """The ladder; a single length takes the place of a profile's ladder."""
+def _read_ladder(given: dict[str, Any], base: "Workload") -> tuple[int, ...] | None:
+    """The ladder that was asked for; nothing where the profile's stays."""
     if given["input_ladder"] is not None and given["input_tokens"] is not None:
         raise InvalidInput(
             "--input-tokens and --input-ladder name two different lengths",
             next_step="Leave one of them out.",
         )
-    if given["input_tokens"] is not None:
-        return ()
+    if given["input_tokens"] is not None and base.input_ladder:
+        raise InvalidInput(
+            f"--profile {given['profile']} measures a ladder of lengths, and --input-tokens names "
+            f"one length",
+            evidence=", ".join(f"{length:,}" for length in base.input_ladder),
+            next_step=f"Give --input-ladder {given['input_tokens']} for that length alone, or "
+            f"another --profile.",
+        )
     return parse_numbers("--input-ladder", given["input_ladder"])
 
 

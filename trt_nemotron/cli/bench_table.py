@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from trt_nemotron.cli.bench_workers import render_workers
 from trt_nemotron.measure.bench.figures.summary import (
     SAMPLES_NEEDED,
     Distribution,
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from trt_nemotron.measure.bench.client_health import ClientHealth, ClockSource
     from trt_nemotron.measure.bench.figures.summary import Summary
-    from trt_nemotron.measure.bench.values import ClientHealth, ClockSource, Measurement
+    from trt_nemotron.measure.bench.values import Measurement
 
 _ROWS = (
     ("TTFT", "ttft_ms"),
@@ -38,7 +40,8 @@ def render_bench(measurement: "Measurement", summary: "Summary") -> "RenderableT
 
     lines = [Text(line) for line in _context_lines(measurement, summary)]
     notes = [Text(f"note: {note}", style="yellow") for note in summary.notes]
-    return Group(_latency_table(summary), _load_table(summary), *lines, *notes, *_faults(summary))
+    tables = [_latency_table(summary), _load_table(summary), *render_workers(measurement.client)]
+    return Group(*tables, *lines, *notes, *_faults(summary))
 
 
 def _faults(summary: "Summary") -> "Iterator[RenderableType]":
@@ -51,6 +54,8 @@ def _faults(summary: "Summary") -> "Iterator[RenderableType]":
             yield Text(text, style="bold yellow")
         else:
             yield Text(f"not valid: {reason}", style="bold red")
+    for failure in summary.failures:
+        yield Text(f"not valid: {failure}", style="bold red")
 
 
 def _latency_table(summary: "Summary") -> "Table":

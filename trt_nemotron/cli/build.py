@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import deploy_options
+from trt_nemotron.cli.paths import ANY_PATH
 from trt_nemotron.cli.place_options import refuse_blank
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DEFAULT_FOLDER = Path("bundles")
 @deploy_options
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     metavar="DIR",
     help="The bundle's folder.  [default: bundles/TARGET-RUNTIME-PRECISION-MODEL]",
 )

@@ -8,6 +8,7 @@ import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import deploy_options
+from trt_nemotron.cli.paths import FOLDER
 from trt_nemotron.cli.place_options import place_options
 from trt_nemotron.cli.seconds import Seconds
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("trt-nemotron-check"),
     show_default=True,
     help="Folder for the bundle, the results and the report.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from trt_nemotron.pipeline.conclusion import Concluded
 
 _NAMES = click.Choice(["github", "gitlab", "jenkins"])
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group(short_help="Wire the gate into a repository's CI.")
@@ -51,7 +51,7 @@ def command() -> None:
 )
 @click.option("--baseline-store", default="", help="Where baselines are kept, for relative bounds.")
 @click.option(
-    "--repository", type=_FOLDER, default=Path(), help="Folder to write into.  [default: here]"
+    "--repository", type=FOLDER, default=Path(), help="Folder to write into.  [default: here]"
 )
 @click.option("--force", is_flag=True, help="Write over CI files that differ.")
 @json_option
@@ -78,7 +78,7 @@ def init_command(
     from trt_nemotron.ci_files.providers import PROVIDERS
     from trt_nemotron.ci_files.rendering import Choices, render
     from trt_nemotron.ci_files.start import budget_path, starting_budget
-    from trt_nemotron.ci_files.writing import intend, write
+    from trt_nemotron.ci_files.writing import intend, unread_here, write
     from trt_nemotron.facts.catalogue import load_target
 
     load_target(target)
@@ -94,7 +94,7 @@ def init_command(
     begun = intend(repository, [starting_budget(target, budget)])
     intents, to_add = _with_changelog(repository, (*wired, *begun))
     written = () if dry_run else write(repository, intents, force=force)
-    steps = (*to_add, PROVIDERS[provider].next_step)
+    steps = (*to_add, *unread_here(repository), PROVIDERS[provider].next_step)
     if as_json:
         print_json({"files": _as_trees(intents), "written": written, "next_steps": steps})
     else:
@@ -146,7 +146,7 @@ def _show(intents: "tuple[Intent, ...]", steps: tuple[str, ...], *, dry_run: boo
 
 
 @command.command("conclude", short_help="Tell a CI job's outcome, and end with its exit code.")
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=FOLDER)
 @click.option("--budget", required=True, metavar="FILE|TARGET", help="The budget of the check.")
 @click.option("--check-exit-code", type=int, required=True, help="What `check` ended with.")
 @click.option("--provider", type=_NAMES, required=True, help="The CI system that the job runs in.")

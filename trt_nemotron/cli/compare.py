@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import FILE, keep_inputs
+from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from trt_nemotron.measure.bench.values import Measurement
     from trt_nemotron.measure.compare import ComparedFigure, ComparedLeg, Comparison
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _WORDS = {
     "first": "",
     "within_noise": "within noise",
@@ -26,9 +27,9 @@ _WORDS = {
 
 
 @click.command(short_help="Show several measurements side by side.")
-@click.argument("measurements", type=_FILE, nargs=-1, required=True, metavar="A B [C ...]")
+@click.argument("measurements", type=FILE, nargs=-1, required=True, metavar="A B [C ...]")
 @click.option("--slo", metavar="NAME=MS,...", help="Limits that good requests keep, for goodput.")
-@click.option("--html", "page", type=_FILE, help="Draw them as one page that needs nothing else.")
+@click.option("--html", "page", type=FILE, help="Draw them as one page that needs nothing else.")
 @json_option
 @dry_run_option
 def command(
@@ -47,6 +48,8 @@ def command(
     from trt_nemotron.measure.bench.replay import read_measurement
     from trt_nemotron.measure.compare import compare
 
+    _refuse_twice(measurements)
+    keep_inputs({"--html": page}, measurements)
     named = [
         (name, read_measurement(path))
         for name, path in zip(short_names(measurements), measurements, strict=True)
@@ -58,6 +61,18 @@ def command(
         print_json(comparison)
     else:
         console().print(comparison_view(comparison))
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    """A run beside itself shows nothing, and looks like two runs that agree."""
+    for place, path in enumerate(paths):
+        twins = [p for p in paths[:place] if path.exists() and p.exists() and path.samefile(p)]
+        if twins:
+            raise InvalidInput(
+                f"{path} is given twice",
+                evidence="" if path == twins[0] else f"{twins[0]} is the same file",
+                next_step="Name each measurement once.",
+            )
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

@@ -13,6 +13,7 @@ from trt_nemotron.cli.console import (
     print_json,
 )
 from trt_nemotron.cli.deploy_options import EMBEDDED, CheckpointPath
+from trt_nemotron.cli.paths import ANY_PATH
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.compile.budget import Breach
@@ -120,13 +121,13 @@ class Capabilities(click.ParamType):  # type: ignore[type-arg] # generic in new 
 )
 @click.option(
     "--budget",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     metavar="FILE",
     help="Bounds to hold; one that breaks is exit code 1.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     default=DEFAULT_FOLDER,
     show_default=True,
     metavar="DIR",

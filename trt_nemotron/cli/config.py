@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import json_option, print_json
+from trt_nemotron.cli.paths import ANY_PATH
 
 if TYPE_CHECKING:
     from trt_nemotron.facts.configuration.finding import Finding
@@ -16,7 +17,7 @@ RUNTIME = "trtllm"
 
 @click.command(short_help="Check a configuration file against a release.")
 @click.argument("action", type=click.Choice(["lint"]))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=ANY_PATH)
 @click.option("--release", required=True, help="TensorRT-LLM release, such as 1.3.0rc6.")
 @click.option("--target", help="Board it is for, such as spark: adds what is known of it there.")
 @click.option("--flags", help="The trtllm-serve command line that goes with the file, quoted.")

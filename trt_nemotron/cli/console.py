@@ -37,11 +37,19 @@ def print_json(value: object) -> None:
     click.echo(to_json(value), nl=False)
 
 
+_LEAST_COLUMNS = 40
+"""A table in fewer is a pillar of letters, and in none (`COLUMNS=0`, some terminals without a size)
+nothing at all is printed."""
+
+
 def console() -> "Console":
     """A console on standard error; colour is off without a terminal and with NO_COLOR."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    screen = Console(stderr=True, highlight=False)
+    if screen.width < _LEAST_COLUMNS:
+        screen = Console(stderr=True, highlight=False, width=_LEAST_COLUMNS)
+    return screen
 
 
 _PACE_S = 10.0

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from trt_nemotron.cli.paths import ANY_PATH
+
 if TYPE_CHECKING:
     from trt_nemotron.deploy.runtimes.protocol import Wishes
 
@@ -180,13 +182,13 @@ _BOARD_OPTIONS = (
     ),
     click.option(
         "--override",
-        type=click.Path(path_type=Path),
+        type=ANY_PATH,
         metavar="FILE",
         help="A file of such keys, put over the plan (trtllm).",
     ),
     click.option(
         "--observed",
-        type=click.Path(path_type=Path),
+        type=ANY_PATH,
         metavar="FILE",
         help="observed.json of a bundle that was started: plan with what it measured (trtllm).",
     ),

@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import json_option, print_json
 from trt_nemotron.cli.deploy_options import complete_runtime, complete_target
+from trt_nemotron.cli.paths import ANY_PATH
 from trt_nemotron.cli.place_options import refuse_blank
 from trt_nemotron.errors import CheckFailed, InvalidInput
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--bundle",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Judge memory, image and target by this bundle's plan.",
 )
 @click.option("--strict", is_flag=True, help="Take warnings for failures.")

@@ -5,13 +5,11 @@ from pathlib import Path
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
-from trt_nemotron.errors import InvalidInput
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
+from trt_nemotron.cli.paths import FILE, keep_inputs
 
 
 @click.command(short_help="Write a measurement in the formats of other tools.")
-@click.argument("measurement", type=_FILE)
+@click.argument("measurement", type=FILE)
 @click.option(
     "--format",
     "name",
@@ -19,7 +17,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.Choice(["csv", "parquet", "vllm", "aiperf", "aiperf-records"]),
     help="The format; docs/exporting.md says what each means.",
 )
-@click.option("--out", required=True, type=_FILE, help="The file to write.")
+@click.option("--out", required=True, type=FILE, help="The file to write.")
 @click.option(
     "--per",
     type=click.Choice(["request", "chunk"]),
@@ -63,7 +61,7 @@ def command(  # noqa: PLR0917 - click passes them all by name
 
     wish = Wish(leg, per == "chunk", is_detailed, is_complete)
     run = read_measurement(measurement)
-    _refuse_its_own(measurement, out)
+    keep_inputs({"--out": out}, [measurement])
     export = render_export(run, name, wish)
     if not dry_run:
         write_atomically(out, export.data)
@@ -75,13 +73,3 @@ def command(  # noqa: PLR0917 - click passes them all by name
     else:
         done = f"would write {out}" if dry_run else f"Written: {out}"
         console().print(f"{done} ({len(export.data):,} bytes)", markup=False, soft_wrap=True)
-
-
-def _refuse_its_own(measurement: Path, out: Path) -> None:
-    """An export holds less than the measurement, and must never take its place."""
-    if out.exists() and out.samefile(measurement):
-        raise InvalidInput(
-            "--out is the measurement itself",
-            evidence=str(out),
-            next_step="Choose another name: an export cannot be turned back.",
-        )

@@ -8,6 +8,7 @@ import click
 from trt_nemotron.cli.console import dry_run_option, json_option
 from trt_nemotron.cli.gate_options import ab_options, check_mode
 from trt_nemotron.cli.gate_outputs import Outputs, conclude
+from trt_nemotron.cli.paths import FILE, FOLDER, keep_inputs
 
 if TYPE_CHECKING:
     from trt_nemotron.cli.gate_ab import AbWish
@@ -15,14 +16,12 @@ if TYPE_CHECKING:
     from trt_nemotron.measure.bench.values import Measurement
     from trt_nemotron.measure.gate.values import StartFigures
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 
 @click.command(short_help="Judge a measurement against a budget.")
-@click.argument("measurement", type=_FILE, required=False)
+@click.argument("measurement", type=FILE, required=False)
 @click.option("--budget", metavar="FILE|TARGET", help="A budget, or a target that has one.")
-@click.option("--smoke", type=_FILE, help="Smoke report to judge with it.")
-@click.option("--baseline", type=_FILE, help="Earlier measurement for the relative bounds.")
+@click.option("--smoke", type=FILE, help="Smoke report to judge with it.")
+@click.option("--baseline", type=FILE, help="Earlier measurement for the relative bounds.")
 @click.option(
     "--baseline-store",
     metavar="FOLDER|git:BRANCH|s3://...",
@@ -30,20 +29,20 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--bundle",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="The bundle that was served: what its last start showed is judged by.",
 )
 @ab_options
 @click.option("--self-test", is_flag=True, help="Inject known regressions; see which are caught.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Write verdict.json, verdict.md and verdict.junit.xml into this folder; of A/B every "
     "run, too.",
 )
-@click.option("--junit", type=_FILE, help="Write the verdict as JUnit XML.")
-@click.option("--markdown", type=_FILE, help="Write the verdict as Markdown.")
-@click.option("--openmetrics", type=_FILE, help="Write the verdict as OpenMetrics text.")
+@click.option("--junit", type=FILE, help="Write the verdict as JUnit XML.")
+@click.option("--markdown", type=FILE, help="Write the verdict as Markdown.")
+@click.option("--openmetrics", type=FILE, help="Write the verdict as OpenMetrics text.")
 @click.option("--github", is_flag=True, help="Print GitHub annotations on standard output.")
 @json_option
 @dry_run_option
@@ -69,7 +68,7 @@ def command(
     trt-nemotron gate --ab bundles/main bundles/change
     trt-nemotron gate --self-test
     """
-    check_mode(measurement, budget, wanted_ab, given, is_self_test=self_test)
+    check_mode(measurement, budget, wanted_ab, is_self_test=self_test)
     outputs = Outputs(
         out=given["out"],
         junit=given["junit"],
@@ -103,8 +102,9 @@ def _judge(
     from trt_nemotron.measure.report.contents import notice_for
     from trt_nemotron.measure.smoke.values import SmokeReport
 
-    run = read_measurement(path)
     smoke: Path | None = given["smoke"]
+    keep_inputs(outputs.files(), [path, smoke, given["baseline"], Path(budget)])
+    run = read_measurement(path)
     if given["baseline"] is not None and given["baseline_store"] is not None:
         raise click.UsageError("--baseline and --baseline-store exclude each other")
     kept = _find_kept(run, given["baseline"], given["baseline_store"])
@@ -136,8 +136,10 @@ def _find_start(bundle: Path | None) -> "StartFigures | None":
     """What the last start of a bundle showed; nothing where none did."""
     if bundle is None:
         return None
+    from trt_nemotron.deploy.bundle.reader import read_bundle
     from trt_nemotron.deploy.observed import read_observed
     from trt_nemotron.pipeline.handover import start_figures
 
+    read_bundle(bundle)  # a folder that is none would have nothing observed, without a word
     observed = read_observed(bundle)
     return None if observed is None else start_figures(observed)

@@ -8,9 +8,11 @@ import click
 
 from trt_nemotron.cli.console import console, drawn_progress, print_json
 from trt_nemotron.cli.gate_outputs import Outputs, conclude
+from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
     from trt_nemotron.measure.bench.values import Workload
+    from trt_nemotron.measure.gate.ab_record import Turns
     from trt_nemotron.measure.gate.budget import Budget
     from trt_nemotron.measure.gate.design import Design
     from trt_nemotron.pipeline.ab import AbResult
@@ -57,7 +59,10 @@ def _compare_bundles(wish: AbWish, budget: str | None, outputs: Outputs, *, is_d
 
     order = _order(wish, budget, outputs.out or DEFAULT_OUT)
     if is_dry:
-        return _show_plan(order.budget, order.workload, _design(order.budget, wish), outputs, order)
+        design = _design(order.budget, wish, order.turns)
+        return _show_plan(
+            order.budget, order.workload, design, outputs, turns=order.turns, order=order
+        )
     with drawn_progress(is_quiet=outputs.is_json) as progress:
         result = run_ab_gate(order, progress)
     return _conclude(result, order.out, outputs, budget)
@@ -70,13 +75,14 @@ def _compare_urls(
     from trt_nemotron.measure.bench.workload import find_profile
     from trt_nemotron.measure.gate.budget import find_budget
     from trt_nemotron.pipeline.ab import run_ab_urls
-    from trt_nemotron.pipeline.ab_order import ab_workload, default_ab_budget
+    from trt_nemotron.pipeline.ab_order import ab_workload, choose_turns, default_ab_budget
 
     judged = find_budget(budget) if budget else default_ab_budget("this machine")
     workload = ab_workload(find_profile("quick"), judged, "together", wish.requests)
-    design = _design(judged, wish)
+    turns = choose_turns(judged, "urls", wish.requests)
+    design = _design(judged, wish, turns)
     if is_dry:
-        return _show_plan(judged, workload, design, outputs)
+        return _show_plan(judged, workload, design, outputs, turns=turns)
     out = outputs.out or DEFAULT_OUT
     with drawn_progress(is_quiet=outputs.is_json) as progress:
         result = run_ab_urls(
@@ -87,6 +93,7 @@ def _compare_urls(
             most_pairs=design.most_pairs,
             out=out,
             progress=progress,
+            turns=turns,
             model=wish.model,
             api_key=read_api_key(wish.api_key_env),
             suite=wish.suite,
@@ -96,19 +103,26 @@ def _compare_urls(
 
 def _replay(folder: Path, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
     from trt_nemotron.document import read_document
-    from trt_nemotron.measure.gate.ab_record import judge_again
+    from trt_nemotron.measure.gate.ab_record import PLAN_NAME, judge_again
     from trt_nemotron.measure.gate.budget import find_budget
     from trt_nemotron.measure.report.contents import notice_for
     from trt_nemotron.measure.smoke.values import SmokeReport
     from trt_nemotron.pipeline.ab import smoke_failure, with_smoke
 
     chosen = find_budget(budget) if budget else None
+    for name, said in ((PLAN_NAME, "holds no A/B gate"), ("smoke.json", "was cut off early")):
+        if not (folder / name).exists():
+            raise InvalidInput(
+                f"{folder} {said}",
+                evidence=f"{name} is not there",
+                next_step="Name the --out of an A/B gate, or measure again.",
+            )
     smoke = read_document(folder / "smoke.json", SmokeReport)
     if not smoke.passed:
         verdict, notice = smoke_failure(chosen.target if chosen else "B", smoke), ""
     else:
         plan, run = judge_again(folder, chosen)
-        verdict = with_smoke(run.verdict, smoke, chosen or plan.budget)
+        verdict = with_smoke(run.verdict, smoke, plan, chosen)
         notice = notice_for(run.pairs[0].b.environment) if run.pairs else ""
     return conclude(verdict, notice, outputs, budget=budget or "", is_dry=is_dry)
 
@@ -120,15 +134,19 @@ def _order(wish: AbWish, budget: str | None, out: Path) -> "AbOrder":
         AbOrder,
         ab_workload,
         choose_serving,
+        choose_turns,
         default_ab_budget,
         read_arms,
     )
+    from trt_nemotron.pipeline.ab_place import allowed_cores, choose_cores
 
     if wish.ab is None:
         raise click.UsageError("--ab needs two bundles")
     a, b = read_arms(*wish.ab)
     judged = find_budget(budget) if budget else default_ab_budget(b.manifest.target)
     serving, reason = choose_serving(wish.serving, a.plan, b.plan)
+    turns = choose_turns(judged, serving, wish.requests)
+    bundles = [(arm.manifest, arm.plan) for arm in (a, b)]
     return AbOrder(
         a=a,
         b=b,
@@ -137,19 +155,22 @@ def _order(wish: AbWish, budget: str | None, out: Path) -> "AbOrder":
         serving=serving,
         serving_reason=reason,
         seed=_seed(wish),
-        most_pairs=_design(judged, wish).most_pairs,
+        most_pairs=_design(judged, wish, turns).most_pairs,
         out=out,
+        turns=turns,
+        cores=choose_cores(bundles, allowed_cores()) if serving == "together" else (),
         suite=wish.suite,
         server_timeout_s=wish.timeout,
     )
 
 
-def _design(budget: "Budget", wish: AbWish) -> "Design":
+def _design(budget: "Budget", wish: AbWish, turns: "Turns") -> "Design":
     from trt_nemotron.measure.gate.ab_judge import require_relative
-    from trt_nemotron.measure.gate.design import MOST_PAIRS, make_design
+    from trt_nemotron.measure.gate.design import make_design
+    from trt_nemotron.pipeline.ab_order import most_pairs_of
 
     require_relative(budget)
-    return make_design(len(budget.relative), most_pairs=wish.max_pairs or MOST_PAIRS)
+    return make_design(len(budget.relative), most_pairs=most_pairs_of(turns, wish.max_pairs))
 
 
 def _seed(wish: AbWish) -> int:
@@ -175,14 +196,18 @@ def _show_plan(
     workload: "Workload",
     design: "Design",
     outputs: Outputs,
+    *,
+    turns: "Turns",
     order: "AbOrder | None" = None,
 ) -> int:
     """Pairs, requests, time and power; nothing is started or written."""
     from trt_nemotron.cli.gate_plan import ab_plan_lines, ab_plan_tree
 
     if outputs.is_json:
-        print_json(ab_plan_tree(budget, workload, design, _CHANGE_PERCENT, order))
+        print_json(
+            ab_plan_tree(budget, workload, design, _CHANGE_PERCENT, turns=turns, order=order)
+        )
         return 0
-    for line in ab_plan_lines(budget, workload, design, _CHANGE_PERCENT, order):
+    for line in ab_plan_lines(budget, workload, design, _CHANGE_PERCENT, turns=turns, order=order):
         console().print(line, markup=False, soft_wrap=True)
     return 0

@@ -6,24 +6,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from trt_nemotron.cli.paths import FOLDER
 from trt_nemotron.cli.seconds import Seconds
 
 ResultT = TypeVar("ResultT")
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 _OPTIONS = (
     click.option(
         "--ab",
         nargs=2,
-        type=_FOLDER,
+        type=FOLDER,
         metavar="A B",
         help="Start two bundles and measure them in turn: A as it was, B with the change.",
     ),
     click.option(
         "--ab-urls", nargs=2, metavar="A B", help="The same for two servers that are up already."
     ),
-    click.option("--ab-replay", type=_FOLDER, help="Judge a kept A/B gate again."),
+    click.option("--ab-replay", type=FOLDER, help="Judge a kept A/B gate again."),
     click.option(
         "--serving",
         type=click.Choice(["auto", "together", "in-turn"]),
@@ -32,9 +33,16 @@ _OPTIONS = (
         help="Of --ab: both servers up, or one start for each run.",
     ),
     click.option(
-        "--max-pairs", type=click.IntRange(1, 1000), help="Of A/B: the cap.  [default: 120]"
+        "--max-pairs",
+        type=click.IntRange(1, 1000),
+        help="Of A/B: the cap.  [default: 480 pairs of requests, 120 of runs]",
     ),
-    click.option("--requests", type=click.IntRange(7, 10_000), help="Of A/B: requests of one run."),
+    click.option(
+        "--requests",
+        type=click.IntRange(7, 10_000),
+        help="Of A/B: measure runs of so many requests in turn.  [default: single requests in "
+        "turn where one stream is bounded and both servers are up]",
+    ),
     click.option("--seed", type=int, help="Of A/B: of the order.  [default: drawn, and recorded]"),
     click.option("--suite", default="", help="Of A/B: smoke suite.  [default: by the model]"),
     click.option("--model", default="", help="Of --ab-urls.  [default: the one that is served]"),
@@ -47,6 +55,21 @@ _OPTIONS = (
         help="Of --ab: seconds that a server may take to become ready.",
     ),
 )
+_MODES = {
+    "measurement": "a MEASUREMENT",
+    "ab": "--ab",
+    "ab_urls": "--ab-urls",
+    "ab_replay": "--ab-replay",
+    "self_test": "--self-test",
+}
+_JUDGING = ("measurement", "ab", "ab_urls", "ab_replay")
+_GOES_WITH: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("smoke", "baseline", "baseline_store", "bundle"), ("measurement",)),
+    **dict.fromkeys(("serving", "timeout"), ("ab",)),
+    **dict.fromkeys(("model", "api_key_env"), ("ab_urls",)),
+    **dict.fromkeys(("max_pairs", "requests", "seed", "suite"), ("ab", "ab_urls")),
+    **dict.fromkeys(("budget", "out", "junit", "markdown", "openmetrics", "github"), _JUDGING),
+}
 _PARTS = (
     "ab", "ab_urls", "ab_replay", "serving", "max_pairs", "requests", "seed", "suite", "model",
     "api_key_env", "timeout",
@@ -75,7 +98,6 @@ def check_mode(
     measurement: Path | None,
     budget: str | None,
     ab: object | None,
-    given: dict[str, Any],
     *,
     is_self_test: bool,
 ) -> None:
@@ -91,10 +113,18 @@ def check_mode(
         )
     if measurement is not None and budget is None:
         raise click.UsageError("Missing option '--budget'.")
-    if measurement is None:
-        foreign = [
-            name for name in ("smoke", "baseline", "baseline_store", "bundle") if given[name]
-        ]
-        if foreign:
-            name = foreign[0].replace("_", "-")
-            raise click.UsageError(f"--{name} is for a MEASUREMENT")
+    _refuse_foreign()
+
+
+def _refuse_foreign() -> None:
+    """An option that the way of working knows nothing of would be passed over without a word."""
+    context = click.get_current_context()
+    mode = next((name for name in _MODES if context.params[name]), "self_test")
+    for parameter in context.command.params:
+        goes_with = _GOES_WITH.get(str(parameter.name), ())
+        source = context.get_parameter_source(str(parameter.name))
+        if goes_with and mode not in goes_with and source is ParameterSource.COMMANDLINE:
+            wanted = " and ".join(_MODES[name] for name in goes_with)
+            raise click.UsageError(
+                f"{parameter.opts[0]} is for {wanted}, not for {_MODES[mode]}", context
+            )

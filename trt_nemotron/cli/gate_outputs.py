@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from trt_nemotron.measure.gate.values import Verdict
 
 
+_NAMES = ("verdict.json", "verdict.junit.xml", "verdict.md")
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
     """Where a verdict goes; what is `None` is not written.
@@ -28,6 +31,16 @@ class Outputs:
     openmetrics: Path | None = None
     is_github: bool = False
     is_json: bool = False
+
+    def files(self) -> "dict[str, Path | None]":
+        """Every file that is asked for, by the option that names it."""
+        inside = {} if self.out is None else {f"--out ({n})": self.out / n for n in _NAMES}
+        named = {
+            "--junit": self.junit,
+            "--markdown": self.markdown,
+            "--openmetrics": self.openmetrics,
+        }
+        return {**named, **inside}
 
 
 def conclude(

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trt_nemotron.measure.bench.values import Workload
     from trt_nemotron.measure.gate.ab_power import Power
+    from trt_nemotron.measure.gate.ab_record import Turns
     from trt_nemotron.measure.gate.budget import Budget
     from trt_nemotron.measure.gate.design import Design
     from trt_nemotron.pipeline.ab_order import AbOrder
 
 _OVERHEAD_S = 1.2
 """Of each run, beside its requests: the client measures itself, and rehearses."""
+_REQUEST_OVERHEAD_S = 0.005
+"""Of each single request: its share of what lies between two rounds."""
 
 
 def ab_plan_tree(
@@ -19,17 +22,20 @@ def ab_plan_tree(
     workload: "Workload",
     design: "Design",
     change_percent: float,
+    *,
+    turns: "Turns",
     order: "AbOrder | None" = None,
 ) -> dict[str, object]:
     """The plan as plain values, for `--json`."""
-    least_s = least_run_seconds(workload, order)
+    least_s = least_seconds(workload, turns, order)
     return {
+        "turns": turns,
         "serving": order.serving if order is not None else "urls",
         "serving_reason": order.serving_reason if order is not None else "",
         "relative": budget.relative,
         "looks": design.looks,
         "alarm_rate": design.alarm_rate,
-        "requests_per_run": requests_per_run(workload),
+        "requests_per_run": requests_per_run(workload, turns),
         "least_seconds_per_run": least_s,
         "least_seconds": tuple(2 * least_s * look for look in design.looks),
         "power": [
@@ -51,6 +57,8 @@ def ab_plan_lines(
     workload: "Workload",
     design: "Design",
     change_percent: float,
+    *,
+    turns: "Turns",
     order: "AbOrder | None" = None,
 ) -> Iterator[str]:
     """The plan in sentences."""
@@ -58,9 +66,13 @@ def ab_plan_lines(
         how = {"together": "both servers up", "in-turn": "a start for each run"}[order.serving]
         yield f"would compare {order.a.folder} (A) with {order.b.folder} (B): {how}"
         yield f"  because {order.serving_reason}"
-    least_s = least_run_seconds(workload, order)
+    least_s = least_seconds(workload, turns, order)
     looks = ", ".join(map(str, design.looks))
-    yield f"  looks after {looks} pairs; {requests_per_run(workload)} requests in each run"
+    if turns == "requests":
+        yield f"  looks after {looks} pairs of neighbouring requests"
+    else:
+        count = requests_per_run(workload, turns)
+        yield f"  looks after {looks} pairs; {count} requests in each run"
     yield (
         f"  at least {2 * least_s * design.looks[0]:.0f} s to the first look, "
         f"{2 * least_s * design.most_pairs:.0f} s to the cap"
@@ -74,24 +86,30 @@ def ab_plan_lines(
             for power in powers
         )
         yield (
-            f"  {metric} worse by {change_percent:g} % is caught, by how much runs of one server "
-            f"differ: {found}"
+            f"  {metric} worse by {change_percent:g} % is caught, by how much {turns} of one "
+            f"server differ: {found}"
         )
 
 
-def requests_per_run(workload: "Workload") -> int:
-    """Measured and warm-up, all streams."""
+def requests_per_run(workload: "Workload", turns: "Turns") -> int:
+    """Measured and warm-up, all streams; one where single requests are sent in turn."""
+    if turns == "requests":
+        return 1
     return sum(
         workload.requests_per_concurrency + max(workload.warmup_requests, streams)
         for streams in workload.concurrencies
     )
 
 
-def least_run_seconds(workload: "Workload", order: "AbOrder | None") -> float:
-    """Of one run: decoding at the roofline where the plan has one, and the client's own time."""
+def least_seconds(workload: "Workload", turns: "Turns", order: "AbOrder | None") -> float:
+    """Of one run, or of one request where these are sent in turn: decoding at the roofline where
+    the plan has one, and the client's own time.
+    """
     step_s = 0.0
     if order is not None and order.b.plan.roofline is not None:
         step_s = order.b.plan.roofline.point(1, workload.input_tokens).least_step_ms / 1000.0
+    if turns == "requests":
+        return _REQUEST_OVERHEAD_S + workload.output_tokens * step_s
     decoding = sum(
         workload.requests_per_concurrency * workload.output_tokens * step_s / streams
         for streams in workload.concurrencies

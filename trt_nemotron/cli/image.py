@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import FILE
 from trt_nemotron.cli.place_options import refuse_blank
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--pull", is_flag=True, help="Pull it when it is not here.")
 @click.option(
     "--write",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Write IMAGE=name@sha256:... into FILE, for compose and the start script.",
 )

@@ -44,6 +44,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print the shell completion script."),
 }
 """Name -> (module under `trt_nemotron.cli`, one-line help); a test compares both with it."""
+_YOUNG = 10_000
+"""Objects after which garbage is looked for: with the usual 700, fifty times while we import."""
+
+
+_AGAIN_S = 0.05
+"""After which a signal comes again that Python has passed over; a `__del__` is over by then."""
 
 
 class ReaderHasLeft(Exception):
@@ -118,7 +124,9 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code that the outcome fixes."""
+    gc.set_threshold(_YOUNG)
     signal.signal(signal.SIGTERM, _on_terminate)
+    sys.unraisablehook = _stop_all_the_same
     _accept_any_terminal()
     argv = list(sys.argv[1:] if arguments is None else arguments)
     code = run(argv)
@@ -141,6 +149,10 @@ def _run(argv: list[str], *, is_json: bool) -> int:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
         return _show_interrupted(stop)
+    except RuntimeError as fault:  # Python wraps what is raised while it builds a class
+        if not isinstance(fault.__cause__, KeyboardInterrupt):
+            raise
+        return _show_interrupted(fault.__cause__)
     except click.ClickException as fault:
         return _show_usage(fault, is_json)
     except (TrtNemotronError, OSError) as fault:
@@ -158,6 +170,21 @@ def _accept_any_terminal() -> None:
 
 def _on_terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
     raise Interrupted(signal_number)
+
+
+def _stop_all_the_same(unraisable: "sys.UnraisableHookArgs") -> None:
+    """A signal that fell into a `__del__` is printed by Python and passed over: it comes again."""
+    stop = unraisable.exc_value
+    if not isinstance(stop, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading
+
+    number = stop.signal_number if isinstance(stop, Interrupted) else signal.SIGINT
+    main_thread = threading.main_thread().ident or 0
+    again = threading.Timer(_AGAIN_S, signal.pthread_kill, (main_thread, number))
+    again.daemon = True
+    again.start()
 
 
 def _show_interrupted(stop: BaseException) -> int:
@@ -223,6 +250,7 @@ def _from_system(fault: OSError) -> EnvironmentUnfit:
         errno.ENAMETOOLONG: "Choose a shorter name.",
         errno.EEXIST: "A file stands where a folder is needed: choose another path.",
         errno.ENOTDIR: "A file stands where a folder is needed: choose another path.",
+        errno.EISDIR: "A folder stands where a file is needed: choose another path.",
         errno.ENOENT: "Check that the folder exists, the current one included.",
         errno.EACCES: "Choose a folder you may write to, or correct its permissions.",
         errno.EROFS: "Choose a folder on a file system that can be written.",

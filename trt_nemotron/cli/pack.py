@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import ANY_PATH, FILE
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.archive.packing import Packed
 
 
 @click.command(short_help="Pack a bundle into one file.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=ANY_PATH)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="The archive.  [default: BUNDLE.tar, beside the bundle]",
 )

@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
 from trt_nemotron.cli.deploy_options import EMBEDDED, CheckpointPath
+from trt_nemotron.cli.paths import ANY_PATH
 from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _PRECISIONS: dict[str, Literal["fp8", "nvfp4"]] = {"fp8": "fp8", "nvfp4": "nvfp4
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     required=True,
     metavar="FILE",
     help='Documents like those that the model will read: a line each, {"text": "..."}.',
@@ -48,7 +49,7 @@ _PRECISIONS: dict[str, Literal["fp8", "nvfp4"]] = {"fp8": "fp8", "nvfp4": "nvfp4
 @click.option("--release", metavar="NAME", help="Of Edge-LLM.  [default: the newest known exactly]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     required=True,
     metavar="DIR",
     help="Folder of the quantized checkpoint.",
@@ -78,9 +79,10 @@ def command(
     """
     from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
     from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
-    from trt_nemotron.deploy.runtimes.edgellm.quantizing import Wanted, check_wanted, quantize
+    from trt_nemotron.deploy.runtimes.edgellm.quantizing import quantize
     from trt_nemotron.deploy.runtimes.edgellm.runtime import RUNTIME
     from trt_nemotron.deploy.runtimes.edgellm.standing import INT4, no_int4
+    from trt_nemotron.deploy.runtimes.edgellm.wanted import Wanted, check_wanted
 
     opened = open_checkpoint(checkpoint or embedded_checkpoint_path())
     if precision in INT4:

@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import console, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import FILE, keep_inputs
 
 if TYPE_CHECKING:
     from trt_nemotron.measure.bench.values import Measurement
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 
 @click.command(short_help="Draw results as one HTML page.")
-@click.argument("measurement", type=_FILE)
-@click.option("--smoke", type=_FILE, help="Smoke report to show.")
-@click.option("--verdict", type=_FILE, help="Verdict to show.")
-@click.option("--plan", type=_FILE, help="Plan to show, as `plan` or a bundle holds it.")
+@click.argument("measurement", type=FILE)
+@click.option("--smoke", type=FILE, help="Smoke report to show.")
+@click.option("--verdict", type=FILE, help="Verdict to show.")
+@click.option("--plan", type=FILE, help="Plan to show, as `plan` or a bundle holds it.")
 @click.option(
     "--baseline-store",
     metavar="FOLDER|git:BRANCH|s3://...",
     help="Draw the comparable runs kept there as a history.",
 )
-@click.option("--out", type=_FILE, help="The page.  [default: beside MEASUREMENT]")
+@click.option("--out", type=FILE, help="The page.  [default: beside MEASUREMENT]")
 @json_option
 @dry_run_option
 def command(  # noqa: PLR0917 - click passes them all by name
@@ -51,6 +50,8 @@ def command(  # noqa: PLR0917 - click passes them all by name
     from trt_nemotron.measure.smoke.values import SmokeReport
     from trt_nemotron.pipeline.handover import plan_facts
 
+    page = out or measurement.with_name(f"{measurement.name.partition('.')[0] or 'report'}.html")
+    keep_inputs({"--out": page}, [measurement, smoke, verdict, plan])
     run = read_measurement(measurement)
     contents = ReportContents(
         tool_version=__version__,
@@ -61,7 +62,6 @@ def command(  # noqa: PLR0917 - click passes them all by name
         notice=notice_for(run.environment),
         history=() if baseline_store is None else _history(run, baseline_store),
     )
-    page = out or measurement.with_name(f"{measurement.name.partition('.')[0]}.html")
     drawn = render_report(contents).encode()
     if not dry_run:
         write_atomically(page, drawn)
@@ -76,4 +76,7 @@ def _history(run: "Measurement", location: str) -> "tuple[Measurement, ...]":
     from trt_nemotron.measure.baselines.finding import find_kept
     from trt_nemotron.measure.baselines.storage import open_storage
 
-    return find_kept(open_storage(location), run).history
+    history = find_kept(open_storage(location), run).history
+    if not history:
+        click.echo(f"note: no comparable earlier run is kept in {location}", err=True)
+    return history

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import ANY_PATH
 from trt_nemotron.cli.place_options import place_options
 from trt_nemotron.cli.seconds import Seconds
 from trt_nemotron.errors import Interrupted
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Start a bundle and wait until it is ready.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=ANY_PATH)
 @click.option(
     "--name", default="", show_default="the model's", help="Name of the server on this machine."
 )
@@ -167,7 +168,7 @@ def _dry_start(launch: "Launch", place: "Place", manifest: "Manifest", url: str)
 def _show_launch(launch: "Launch", pull: str, as_json: bool) -> None:
     import shlex
 
-    from trt_nemotron.command import redact, redacted_environment
+    from trt_nemotron.redaction import redact, redacted_environment
 
     argv = [redact(argument, launch.environment) for argument in launch.argv]
     environment = redacted_environment(launch.environment)

@@ -7,6 +7,7 @@ import click
 
 from trt_nemotron.cli.console import console, json_option, print_json
 from trt_nemotron.cli.endpoint_options import endpoint_options, find_subject, read_api_key
+from trt_nemotron.cli.paths import FILE
 from trt_nemotron.cli.seconds import Seconds
 from trt_nemotron.errors import CheckFailed, EndpointUnfit, InvalidInput
 
@@ -32,9 +33,7 @@ _SIGNS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "skip": "[yellow]–[/
     type=Seconds(),
     help="Seconds that one request may take.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
-)
+@click.option("--out", type=FILE, help="Write the report to this file.")
 @click.option("--list", "is_list", is_flag=True, help="List the checks and suites, ask nothing.")
 @json_option
 def command(

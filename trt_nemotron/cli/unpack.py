@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option, print_json
+from trt_nemotron.cli.paths import ANY_PATH
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.archive.unpacking import Unpacked
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("archive", type=click.File("rb"), metavar="FILE")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     metavar="DIR",
     help="The bundle's folder.  [default: bundles/NAME, as build calls it]",
 )

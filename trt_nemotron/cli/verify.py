@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from trt_nemotron.cli.console import drawn_progress, json_option, print_json
+from trt_nemotron.cli.paths import ANY_PATH
 
 if TYPE_CHECKING:
     from trt_nemotron.deploy.bundle.values import Manifest
 
 
 @click.command(short_help="Re-hash a bundle against its manifest.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=ANY_PATH)
 @json_option
 def command(*, bundle: Path, as_json: bool) -> None:
     """Re-hash every file of BUNDLE and compare it with the manifest.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from trt_nemotron import __version__
-from trt_nemotron.command import redact
 from trt_nemotron.deploy.actual_facts import FactGap, compare_facts
 from trt_nemotron.deploy.actual_memory import MemoryGap, compare_memory
 from trt_nemotron.deploy.bundle.values import OBSERVED_NAME, Manifest
@@ -22,6 +21,7 @@ from trt_nemotron.deploy.shape import NemotronHShape
 from trt_nemotron.document import Document, read_document, write_document
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.progress import SILENT, Progress
+from trt_nemotron.redaction import redact
 
 
 class Observed(Document, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from trt_nemotron.document import Document, Value
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.figures.summary import LegSummary, Reading, Slo, Summary
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.key import key_differences, key_of
 from trt_nemotron.measure.gate.metrics import METRICS
 from trt_nemotron.measure.gate.values import Direction
@@ -163,7 +164,7 @@ def _run(name: str, run: Measurement, first: Measurement, summary: Summary) -> C
         runtime=f"{environment.runtime} {environment.release}",
         clock=run.client.clock,
         differences=tuple(key_differences(key_of(first), key_of(run))),
-        invalid_reasons=summary.invalid_reasons,
+        invalid_reasons=(*summary.invalid_reasons, *summary.failures),
     )
 
 

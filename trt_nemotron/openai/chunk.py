@@ -134,19 +134,30 @@ class _CommonEvent(msgspec.Struct, gc=False):
 _COMMON = msgspec.json.Decoder(_CommonEvent)
 
 
-def _parse_common(payload: str) -> Chunk | None:
-    """Nearly every event, in a third of the time: without a tree of what nobody asks for.
+def glance(payload: bytes) -> tuple[ChunkKind, int, str] | None:
+    r"""Kind, characters and finish reason of an event, as `parse_chunk` has them of the same text.
 
-    What has another form is left to `parse_any`, and so is every escaped character: in a field that
-    is skipped, half a surrogate pair would pass here and not there.
+    For who wants no more: half the time. `None` for an event that has another form, or more to say:
+    a usage, an error, a tool call. Not for what has an escaped character (`\u`) in it.
     """
-    if "\\u" in payload:
+    event = _decode_common(payload)
+    if event is None:
         return None
-    try:
-        event = _COMMON.decode(payload)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return None
-    if not event.choices or event.object == "error":
+    choice = event.choices[0]
+    delta = choice.delta
+    content = delta.content or ""
+    reasoning = delta.reasoning_content or delta.reasoning or ""
+    return (
+        "content" if content.strip() else _kind(content, reasoning, ()),
+        len(content) + len(reasoning),
+        choice.finish_reason or "",
+    )
+
+
+def _parse_common(payload: str) -> Chunk | None:
+    """Nearly every event, in a third of the time; `None` for what is left to `parse_any`."""
+    event = _decode_common(payload) if "\\u" not in payload else None
+    if event is None:
         return None
     choice = event.choices[0]
     delta = choice.delta
@@ -165,6 +176,19 @@ def _parse_common(payload: str) -> Chunk | None:
         0 if index == 0 else max(0, _count(index)),
         event.model if isinstance(event.model, str) else "",
     )
+
+
+def _decode_common(payload: str | bytes) -> _CommonEvent | None:
+    """An event of the common form, without a tree of what nobody asks for.
+
+    Never asked for one with an escaped character: in a field that is skipped, half a surrogate pair
+    would pass here and not in `parse_any`.
+    """
+    try:
+        event = _COMMON.decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return event if event.choices and event.object != "error" else None
 
 
 def parse_usage(tree: object) -> Usage | None:

@@ -4,26 +4,30 @@ It does not measure: latency is the business of `trt_nemotron.measure.bench`, wh
 its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
-
-import msgspec
 
 from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.openai.answer import Answer, StreamEnd, assemble, parse_completion
 from trt_nemotron.openai.chunk import Chunk, error_message, parse_chunk
 from trt_nemotron.openai.dialect import OPENAI, Dialect, recognize_dialect
+from trt_nemotron.openai.refusal import (
+    NOT_HERE,
+    broken_stream,
+    decoded,
+    expect_ok,
+    not_openai,
+    refused,
+)
 from trt_nemotron.openai.request import ChatRequest, chat_body, encode_body
 from trt_nemotron.openai.sse import EventStream
 from trt_nemotron.openai.transport import Exchange, Reply, Timeouts, Transport
+from trt_nemotron.openai.untrusted import read_json
 from trt_nemotron.openai.url import normalize_url
 
 CHAT_PATH = "/v1/chat/completions"
 
 WantsMore = Callable[[Chunk], bool]
-
-_NOT_HERE = frozenset({401, 403, 404, 405, 501})
 
 _GET_LIMIT_S = 10.0
 """A question about the server itself, which takes no model, is answered by then or not at all."""
@@ -85,7 +89,7 @@ class Client:
         Raises:
             EndpointUnfit: the server cannot be reached or says that it is not well.
         """
-        return _expect_ok(self.get("/health"), self.url + "/health")
+        return expect_ok(self.get("/health"), self.url + "/health")
 
     def models(self) -> tuple[ModelEntry, ...]:
         """What `GET /v1/models` lists.
@@ -93,11 +97,11 @@ class Client:
         Raises:
             EndpointUnfit: no answer, or not a list of models.
         """
-        reply = _expect_ok(self.get("/v1/models"), self.url + "/v1/models")
-        tree = _json(reply, self.url + "/v1/models")
+        reply = expect_ok(self.get("/v1/models"), self.url + "/v1/models")
+        tree = decoded(reply, self.url + "/v1/models")
         entries = tree.get("data") if isinstance(tree, dict) else None
         if not isinstance(entries, list):
-            raise _not_openai(reply, self.url + "/v1/models", "there is no list `data` in it")
+            raise not_openai(reply, self.url + "/v1/models", "there is no list `data` in it")
         return tuple(_model_entry(entry) for entry in entries)
 
     def expect_endpoint(self) -> None:
@@ -112,10 +116,10 @@ class Client:
         url = self.url + CHAT_PATH
         with self._quick_transport.open("POST", CHAT_PATH, b"{}") as exchange:
             reply = exchange.read()
-        if reply.status in _NOT_HERE or 300 <= reply.status < 400:
-            raise _refused(reply, url)
+        if reply.status in NOT_HERE or 300 <= reply.status < 400:
+            raise refused(reply, url)
         if "text/html" in reply.content_type:
-            raise _not_openai(reply, url, "it is a web page")
+            raise not_openai(reply, url, "it is a web page")
 
     def slots(self) -> int | None:
         """How many requests are served at the same time, where the server or its dialect tells.
@@ -126,8 +130,8 @@ class Client:
             return self.dialect.slots
         reply = self.get("/props")
         try:
-            tree = msgspec.json.decode(reply.body) if reply.status == 200 else None
-        except msgspec.DecodeError:
+            tree = read_json(reply.body) if reply.status == 200 else None
+        except ValueError:
             return None
         return _positive(tree.get("total_slots")) if isinstance(tree, dict) else None
 
@@ -135,8 +139,8 @@ class Client:
         """The dialect by what the server says of itself at `GET /openapi.json`."""
         reply = self.get("/openapi.json")
         try:
-            description = msgspec.json.decode(reply.body) if reply.status == 200 else None
-        except msgspec.DecodeError:
+            description = read_json(reply.body) if reply.status == 200 else None
+        except ValueError:
             description = None
         return recognize_dialect(description)
 
@@ -148,8 +152,8 @@ class Client:
         """
         body = chat_body(self._named(request), dialect=self.dialect)
         url = self.url + CHAT_PATH
-        reply = _expect_ok(self.post(CHAT_PATH, encode_body(body)), url)
-        tree = _json(reply, url)
+        reply = expect_ok(self.post(CHAT_PATH, encode_body(body)), url)
+        tree = decoded(reply, url)
         message = error_message(tree) if isinstance(tree, dict) else ""
         if message:
             raise EndpointUnfit("status 200 with an error in it", evidence=message)
@@ -170,9 +174,9 @@ class Client:
         body = chat_body(self._named(request), is_streamed=True, dialect=self.dialect)
         with self._transport.open("POST", CHAT_PATH, encode_body(body)) as exchange:
             if exchange.status != 200:
-                raise _refused(exchange.read(), self.url + CHAT_PATH)
+                raise refused(exchange.read(), self.url + CHAT_PATH)
             if "text/html" in exchange.content_type:
-                raise _not_openai(exchange.read(), self.url + CHAT_PATH, "it is a web page")
+                raise not_openai(exchange.read(), self.url + CHAT_PATH, "it is a web page")
             answer = _read_stream(exchange, wants_more or _always)
         if not answer.finish_reason and not answer.is_cancelled:
             raise EndpointUnfit(
@@ -208,7 +212,7 @@ def _read_stream(exchange: Exchange, wants_more: WantsMore) -> Answer:
                 continue
             chunk = parse_chunk(payload)
             if chunk.kind == "error":
-                raise _broken_stream(chunk.error, chunks)
+                raise broken_stream(chunk.error, chunks)
             chunks.append(chunk)
             if not wants_more(chunk):
                 return assemble(chunks, StreamEnd(is_cancelled=True), exchange.content_type)
@@ -222,73 +226,6 @@ def _read_stream(exchange: Exchange, wants_more: WantsMore) -> Answer:
 
 def _always(_: Chunk) -> bool:
     return True
-
-
-def _broken_stream(message: str, chunks: list[Chunk]) -> EndpointUnfit:
-    return EndpointUnfit(
-        "an error came inside the stream",
-        evidence=f"after {len(chunks)} events: {message}",
-        next_step="See the server's log.",
-    )
-
-
-def _expect_ok(reply: Reply, url: str) -> Reply:
-    if reply.status != 200:
-        raise _refused(reply, url)
-    return reply
-
-
-def _json(reply: Reply, url: str) -> object:
-    try:
-        tree: object = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, RecursionError) as fault:
-        raise _not_openai(reply, url, "it is not JSON") from fault
-    return tree
-
-
-def _not_openai(reply: Reply, url: str, fault: str) -> EndpointUnfit:
-    return EndpointUnfit(
-        f"this does not answer as an OpenAI endpoint: {fault}",
-        evidence=f"{url}: {reply.content_type or 'no content type'}: {reply.text[:200]!r}",
-        next_step=_ROOT_STEP,
-    )
-
-
-_ROOT_STEP = "Give the root of an OpenAI-compatible server, for instance http://127.0.0.1:8000."
-
-_STEPS: Mapping[int, str] = {
-    401: "Name the variable that holds the key: --api-key-env NAME.",
-    403: "Name the variable that holds the right key: --api-key-env NAME.",
-    404: _ROOT_STEP,
-    405: _ROOT_STEP,
-    501: _ROOT_STEP,
-    429: "The server is busy or limits requests: wait, or raise its limit.",
-    503: "The server is still loading or overloaded: wait, then try again.",
-}
-
-
-def _refused(reply: Reply, url: str) -> EndpointUnfit:
-    if 300 <= reply.status < 400:
-        return EndpointUnfit(
-            "the server sends us elsewhere",
-            evidence=f"{url}: status {reply.status}, location {reply.headers.get('location', '')}",
-            next_step="Give the final URL.",
-        )
-    return EndpointUnfit(
-        f"the server answered with status {reply.status}",
-        evidence=f"{url}: {reply_message(reply)}",
-        next_step=_STEPS.get(reply.status, "See the server's log."),
-    )
-
-
-def reply_message(reply: Reply) -> str:
-    """What a refusal says: the server's own message where it has the common form, else the body."""
-    try:
-        tree: Any = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, RecursionError):
-        tree = None
-    message = error_message(tree) if isinstance(tree, dict) else ""
-    return (message or reply.text)[:400]
 
 
 def _model_entry(entry: object) -> ModelEntry:

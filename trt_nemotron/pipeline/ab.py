@@ -19,9 +19,17 @@ from trt_nemotron import __version__
 from trt_nemotron.document import write_atomically, write_document
 from trt_nemotron.measure.bench.kept_floors import KeptFloors
 from trt_nemotron.measure.bench.values import Measurement, Workload
-from trt_nemotron.measure.gate.ab import AbRun, Arm, run_ab
+from trt_nemotron.measure.gate.ab import AbRun, run_ab, run_ab_by_requests
 from trt_nemotron.measure.gate.ab_judge import require_relative
-from trt_nemotron.measure.gate.ab_record import AbPlan, begin_record, keep_run, now
+from trt_nemotron.measure.gate.ab_pair import Arm
+from trt_nemotron.measure.gate.ab_record import (
+    AbPlan,
+    Turns,
+    begin_record,
+    keep_round,
+    keep_run,
+    now,
+)
 from trt_nemotron.measure.gate.budget import Budget
 from trt_nemotron.measure.gate.design import ALARM_RATE, Design, make_design
 from trt_nemotron.measure.gate.outcome import worst
@@ -37,7 +45,13 @@ from trt_nemotron.measure.smoke.suite import load_suite, suite_name_for
 from trt_nemotron.measure.smoke.values import SmokeReport
 from trt_nemotron.openai.client import Client
 from trt_nemotron.pipeline.ab_order import AbOrder
-from trt_nemotron.pipeline.ab_servers import Subjects, bundle_subjects, numbered, url_subjects
+from trt_nemotron.pipeline.ab_servers import (
+    InTurn,
+    Subjects,
+    bundle_subjects,
+    numbered,
+    url_subjects,
+)
 from trt_nemotron.pipeline.answering import NEWS_S
 from trt_nemotron.pipeline.folder import sole_user_of
 from trt_nemotron.progress import Progress
@@ -87,6 +101,8 @@ def run_ab_gate(order: AbOrder, progress: Progress) -> AbResult:
         seed=order.seed,
         most_pairs=order.most_pairs,
         serving=order.serving,
+        turns=order.turns,
+        cores=order.cores,
         suite=order.suite,
         out=order.out,
         progress=progress,
@@ -103,6 +119,7 @@ def run_ab_urls(
     most_pairs: int,
     out: Path,
     progress: Progress,
+    turns: Turns = "runs",
     model: str = "",
     api_key: str = "",
     suite: str = "",
@@ -121,6 +138,7 @@ def run_ab_urls(
         seed=seed,
         most_pairs=most_pairs,
         serving="urls",
+        turns=turns,
         suite=suite,
         out=out,
         progress=progress,
@@ -137,6 +155,8 @@ def _task(
     seed: int,
     most_pairs: int,
     serving: str,
+    turns: Turns,
+    cores: tuple[int, ...] = (),
     suite: str,
     out: Path,
     progress: Progress,
@@ -151,6 +171,8 @@ def _task(
             most_pairs=most_pairs,
             serving=serving,
             started_at=now(),
+            turns=turns,
+            cores=cores,
         ),
         design=make_design(max(1, len(budget.relative)), most_pairs=most_pairs),
         workload=workload,
@@ -182,6 +204,12 @@ def _measure(task: _Task, subjects: Subjects) -> AbResult:
     if not smoke.passed:
         return AbResult(smoke_failure(task.plan.budget.target, smoke), smoke, None, notice)
 
+    run = _run_requests(task, subjects) if task.plan.turns == "requests" else _run(task, subjects)
+    return AbResult(with_smoke(run.verdict, smoke, task.plan), smoke, run, notice)
+
+
+def _run(task: _Task, subjects: Subjects) -> AbRun:
+    """Runs in turn."""
     floors = KeptFloors()
 
     def measure(arm: Arm, number: int) -> Measurement:
@@ -190,24 +218,44 @@ def _measure(task: _Task, subjects: Subjects) -> AbResult:
         keep_run(task.out, arm, number, run)
         return run
 
-    run = run_ab(
-        task.plan.budget, task.design, measure, seed=task.plan.seed, progress=task.progress
-    )
-    return AbResult(with_smoke(run.verdict, smoke, task.plan.budget), smoke, run, notice)
+    plan = task.plan
+    return run_ab(plan.budget, task.design, measure, seed=plan.seed, progress=task.progress)
+
+
+def _run_requests(task: _Task, subjects: Subjects) -> AbRun:
+    """Single requests in turn."""
+    plan = task.plan
+    with subjects.at("a") as a, subjects.at("b") as b:
+        task.progress.phase("rehearsing with both servers")
+        in_turn = InTurn((a, b), task.workload, KeptFloors())
+
+        def measure(number: int, order: tuple[Arm, ...]) -> tuple[Measurement, Measurement]:
+            runs = in_turn.measure(order)
+            keep_round(task.out, number, runs)
+            return runs
+
+        return run_ab_by_requests(
+            plan.budget, task.design, measure, seed=plan.seed, progress=task.progress
+        )
 
 
 def _smoke(client: Client, model: str, suite: str) -> SmokeReport:
     return run_smoke(client, load_suite(suite or suite_name_for(model)), select_checks(()))
 
 
-def with_smoke(verdict: Verdict, smoke: SmokeReport, budget: Budget) -> Verdict:
-    """The verdict with B's smoke as its first bound, and what was not judged remarked on."""
+def with_smoke(
+    verdict: Verdict, smoke: SmokeReport, plan: AbPlan, budget: Budget | None = None
+) -> Verdict:
+    """The verdict with B's smoke as its first bound, and what was not judged remarked on.
+
+    `budget` is the one that was judged by, where it is not the plan's.
+    """
     result = judge_smoke(smoke)
     return replace(
         verdict,
         decision=worst((result.decision, verdict.decision)),
         results=(result, *verdict.results),
-        remarks=(*verdict.remarks, *_unjudged(budget)),
+        remarks=(*verdict.remarks, *_unjudged(budget or plan.budget), *_place(plan)),
     )
 
 
@@ -231,6 +279,19 @@ def _unjudged(budget: Budget) -> Sequence[str]:
         "judged: `trt-nemotron gate MEASUREMENT` does"
     )
     return (judged_elsewhere,)
+
+
+def _place(plan: AbPlan) -> Sequence[str]:
+    if plan.cores:
+        which = ", ".join(map(str, plan.cores))
+        return (f"both servers were held to the same processors ({which})",)
+    if plan.serving == "urls":
+        told = (
+            "nobody but you knows whether both servers have the same place on this device: on a "
+            "busy one, hold both to the same processors (taskset -c)"
+        )
+        return (told,)
+    return ()
 
 
 def _write(out: Path, result: AbResult) -> None:

@@ -12,12 +12,14 @@ from trt_nemotron.deploy.sizes import gib
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.values import Workload
 from trt_nemotron.measure.bench.workload import change_workload
+from trt_nemotron.measure.gate.ab_record import Turns
 from trt_nemotron.measure.gate.budget import (
     SMALLEST_RELATIVE_BOUND_PERCENT,
     Budget,
     RelativeBound,
     WorkloadRule,
 )
+from trt_nemotron.measure.gate.design import MOST_PAIRS, MOST_REQUEST_PAIRS
 
 Serving = Literal["together", "in-turn"]
 ServingWish = Literal["auto", "together", "in-turn"]
@@ -47,6 +49,8 @@ class AbOrder:
         budget: its relative bounds are judged.
         workload: of one run.
         serving: both servers at once, or one start for each run.
+        turns: whether runs or single requests are sent in turn.
+        cores: processors that both servers are held to; none for any.
         seed: of the coin.
         out: the folder that receives every run and the verdict.
     """
@@ -60,6 +64,8 @@ class AbOrder:
     seed: int
     most_pairs: int
     out: Path
+    turns: Turns = "runs"
+    cores: tuple[int, ...] = ()
     suite: str = ""
     server_timeout_s: float = 600.0
     place: PlaceWish = ANY_PLACE
@@ -116,6 +122,19 @@ def ab_workload(
         output_tokens=rule.output_tokens,
         is_thinking_enabled=rule.is_thinking_enabled,
     )
+
+
+def choose_turns(budget: Budget, serving: str, requests: int | None) -> Turns:
+    """Single requests in turn where one stream is bounded and both servers are up: their pairs are
+    the nearest that there are. Else runs in turn, and wherever the `requests` of a run are named.
+    """
+    is_one_stream = all(bound.concurrency == 1 for bound in budget.relative)
+    return "requests" if is_one_stream and serving != "in-turn" and requests is None else "runs"
+
+
+def most_pairs_of(turns: Turns, wish: int | None) -> int:
+    """The cap: the one wished for, or as many pairs as about a minute holds."""
+    return wish or (MOST_REQUEST_PAIRS if turns == "requests" else MOST_PAIRS)
 
 
 def choose_serving(wish: ServingWish, a: Plan, b: Plan) -> tuple[Serving, str]:

@@ -6,7 +6,7 @@ start for each run: the start is part of the run, so what starts differ by is in
 pairs are judged by.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,15 +15,18 @@ from msgspec.structs import replace
 
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 from trt_nemotron.deploy.serving.placing import choose_place
-from trt_nemotron.deploy.serving.server import RunningServer, start_server
+from trt_nemotron.deploy.serving.running import RunningServer
+from trt_nemotron.deploy.serving.server import start_server
 from trt_nemotron.errors import EndpointUnfit
+from trt_nemotron.measure.bench.alternating import Alternation, Server, open_alternation
 from trt_nemotron.measure.bench.environment import describe_environment
 from trt_nemotron.measure.bench.runner import MeasureClient, run_bench
 from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
-from trt_nemotron.measure.gate.ab import Arm as Side
+from trt_nemotron.measure.gate.ab_pair import Arm as Side
 from trt_nemotron.openai.client import Client
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.pipeline.ab_order import AbOrder
+from trt_nemotron.pipeline.ab_place import hold
 from trt_nemotron.pipeline.answering import api_key_of, server_answers_for
 from trt_nemotron.pipeline.folder import endpoint_name
 from trt_nemotron.pipeline.handover import bundle_environment
@@ -95,6 +98,41 @@ class _Started:
             yield _subject(server, side, self._order)
 
 
+class InTurn:
+    """Both servers, asked request by request."""
+
+    def __init__(
+        self, both: tuple[Subject, Subject], workload: Workload, measure_client: MeasureClient
+    ) -> None:
+        self._both = both
+        with _answering(both):
+            self._alternation = _alternate(both, workload, measure_client)
+
+    def measure(self, order: Sequence[Side]) -> tuple[Measurement, Measurement]:
+        """One round: the run of A and that of B."""
+        with _answering(self._both):
+            a, b = self._alternation.measure([SIDES.index(side) for side in order])
+        return a, b
+
+
+def _alternate(
+    both: tuple[Subject, Subject], workload: Workload, measure_client: MeasureClient
+) -> Alternation:
+    servers = [
+        Server(each.url, each.model, each.dialect, each.environment, each.api_key) for each in both
+    ]
+    return open_alternation(servers, workload, measure_client)
+
+
+@contextmanager
+def _answering(both: tuple[Subject, Subject]) -> Iterator[None]:
+    with ExitStack() as guarded:
+        for each in both:
+            if each.server is not None:
+                guarded.enter_context(server_answers_for(each.server))
+        yield
+
+
 @contextmanager
 def bundle_subjects(order: AbOrder, progress: Progress) -> Iterator[Subjects]:
     """The servers of both bundles; none is left when the block ends, however it ends.
@@ -126,7 +164,10 @@ def bundle_subjects(order: AbOrder, progress: Progress) -> Iterator[Subjects]:
         both: dict[Side, Subject] = {}
         for side in SIDES:
             progress.phase(f"starting the server of {side.upper()}")
-            both[side] = _subject(held.enter_context(start(side, progress)), side, order)
+            server = held.enter_context(start(side, progress))
+            if order.cores and server.endpoint.server_pid:
+                hold(server.endpoint.server_pid, order.cores)
+            both[side] = _subject(server, side, order)
         yield _Fixed(both)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trt_nemotron.deploy.serving.server import RunningServer
+from trt_nemotron.deploy.serving.running import RunningServer
 from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement
 
 NEWS_S = 1.0

@@ -29,7 +29,8 @@ from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 from trt_nemotron.deploy.runtimes.protocol import Place
 from trt_nemotron.deploy.serving.placing import choose_place
-from trt_nemotron.deploy.serving.server import RunningServer, start_server
+from trt_nemotron.deploy.serving.running import RunningServer
+from trt_nemotron.deploy.serving.server import start_server
 from trt_nemotron.document import write_atomically, write_document
 from trt_nemotron.errors import (
     CheckFailed,

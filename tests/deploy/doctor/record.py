@@ -14,12 +14,12 @@ from pathlib import Path
 import yaml
 
 from tests.deploy.doctor.recorded_host import MACHINES
-from trt_nemotron.command import MPI_VARIABLE, SECRET_VARIABLE
 from trt_nemotron.deploy.boards import resolve_target
 from trt_nemotron.deploy.doctor.examine import ask_board, detect, examine, shown_names
 from trt_nemotron.deploy.doctor.host import Answer, Disk, LocalHost
 from trt_nemotron.deploy.doctor.order import Folders, make_order
 from trt_nemotron.facts.catalogue import load_target
+from trt_nemotron.redaction import MPI_VARIABLE, SECRET_VARIABLE
 
 FOLDERS = Folders(work="/home/user/bundles", state="/home/user/.state", cache="/home/user/.cache")
 _LOOKED_AT = re.compile(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.starters.built import Built
-from trt_nemotron.command import MPI_VARIABLE
 from trt_nemotron.deploy.runtimes.catalogue import get_runtime
 from trt_nemotron.deploy.runtimes.protocol import Place
 from trt_nemotron.deploy.starters.here import MPI_PREFIXES, here_text
 from trt_nemotron.deploy.starters.recipe import Recipe
+from trt_nemotron.redaction import MPI_VARIABLE
 
 SERVER = """\
 #!/bin/sh

@@ -16,7 +16,8 @@ from trt_nemotron.measure.bench.record import Expectation, Place, make_record
 from trt_nemotron.measure.bench.values import RequestRecord
 from trt_nemotron.measure.bench.wire.address import Address, resolve_address
 from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
-from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
+from trt_nemotron.measure.bench.wire.load import Load, LoadResult
+from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 
 TOKENS = 12
 Ask = Callable[..., list[RequestRecord]]

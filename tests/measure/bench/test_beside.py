@@ -9,8 +9,8 @@ import pytest
 from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.measure.bench.beside import Beside, open_beside
 from trt_nemotron.measure.bench.clock import SystemClock
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.server_side.asking import make_fetch
-from trt_nemotron.measure.bench.values import Leg
 from trt_nemotron.measure.bench.wire.address import resolve_address
 
 LEG = Leg(concurrency=2)

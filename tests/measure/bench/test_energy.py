@@ -24,7 +24,7 @@ from trt_nemotron.measure.bench.energy_sources import (
     find_source,
     read_series,
 )
-from trt_nemotron.measure.bench.values import Leg
+from trt_nemotron.measure.bench.leg import Leg
 
 LEG = Leg(concurrency=1)
 S = 1_000_000_000

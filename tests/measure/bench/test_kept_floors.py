@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from trt_nemotron.measure.bench.calibration import Floor
+from trt_nemotron.measure.bench.client_health import FigureError
 from trt_nemotron.measure.bench.clock_choice import ClockChoice
 from trt_nemotron.measure.bench.kept_floors import KeptFloors, is_calm
-from trt_nemotron.measure.bench.values import FigureError
 
 CHOICE = ClockChoice("user_read", "asked for")
 

@@ -14,11 +14,12 @@ from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 from trt_nemotron.measure.bench.environment import describe_environment
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.figures.summary import Slo
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.ramp import RampChooser, order_of
 from trt_nemotron.measure.bench.replay import read_measurement, write_measurement
 from trt_nemotron.measure.bench.runner import run_bench
 from trt_nemotron.measure.bench.trace import read_trace
-from trt_nemotron.measure.bench.values import Leg, Measurement, RequestRecord, Workload
+from trt_nemotron.measure.bench.values import Measurement, RequestRecord, Workload
 from trt_nemotron.measure.bench.workload import change_workload
 from trt_nemotron.openai.dialect import OPENAI
 

@@ -183,7 +183,7 @@ def test_some_failures_are_reported_and_do_not_end_the_run(truth: Truth):
         ({"scenario": "no done"}, NoValidMeasurement, r"no \[DONE\]"),
         ({"scenario": "too short", "from": 2}, NoValidMeasurement, "8 tokens where 10"),
         ({"scenario": "429", "from": 3}, NoValidMeasurement, "none of 8 requests"),
-        ({"scenario": "head, then nothing", "from": 6}, EndpointUnfit, "stopped answering"),
+        ({"scenario": "head, then nothing", "from": 6}, EndpointUnfit, "stopped ending"),
     ],
 )
 def test_a_server_that_cannot_be_measured_is_a_clear_error(

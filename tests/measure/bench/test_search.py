@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.summarise import summarise_leg
 from trt_nemotron.measure.bench.figures.summary import Slo
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.search import (
     MOST_LOOKS,
     MOST_STEPS,
@@ -22,7 +23,7 @@ from trt_nemotron.measure.bench.search import (
 )
 from trt_nemotron.measure.bench.search_knee import KneeOrder, next_for_knee
 from trt_nemotron.measure.bench.search_rate import RateOrder, next_for_rate
-from trt_nemotron.measure.bench.values import ChunkRecord, Leg, RequestRecord
+from trt_nemotron.measure.bench.values import ChunkRecord, RequestRecord
 
 TOKENS = 10
 SLO = Slo(e2e_ms=400.0)

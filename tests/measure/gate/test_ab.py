@@ -10,13 +10,8 @@ import pytest
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.ab import order_of_arms, run_ab
-from trt_nemotron.measure.gate.ab_judge import (
-    MOST_DROPPED_SHARE,
-    Pair,
-    decide_shift,
-    judge_pairs,
-    pair_faults,
-)
+from trt_nemotron.measure.gate.ab_judge import decide_shift, judge_pairs
+from trt_nemotron.measure.gate.ab_pair import MOST_DROPPED_SHARE, Pair, pair_faults
 from trt_nemotron.measure.gate.design import make_design
 from trt_nemotron.measure.gate.metrics import METRICS
 from trt_nemotron.measure.gate.signed_rank import Shift

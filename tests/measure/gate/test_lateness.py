@@ -5,7 +5,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from trt_nemotron.measure.bench.values import LoopLag, Measurement
+from trt_nemotron.measure.bench.client_health import LoopLag
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound
 from trt_nemotron.measure.gate.judge import judge
 

@@ -8,7 +8,8 @@ import pytest
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.figures.summary import Slo
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, check_budget
 from trt_nemotron.measure.gate.family import is_missed_for_all
 from trt_nemotron.measure.gate.judge import judge

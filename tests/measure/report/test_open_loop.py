@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from trt_nemotron.measure.bench.figures.summarise import summarise
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.report.history_plots import history_plots
 from trt_nemotron.measure.report.latency import latency_rows, plots, timelines
 from trt_nemotron.measure.report.load_plots import load_plots

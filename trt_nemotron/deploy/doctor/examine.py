@@ -1,6 +1,5 @@
 """The examination itself: ask the machine's programs, run the checks, report."""
 
-from trt_nemotron.command import redact
 from trt_nemotron.deploy.boards import Detection, detect_target
 from trt_nemotron.deploy.doctor.check import Check
 from trt_nemotron.deploy.doctor.checks.software import TENSORRT_PACKAGES
@@ -21,6 +20,7 @@ from trt_nemotron.deploy.doctor.registry import CHECKS
 from trt_nemotron.deploy.doctor.values import DoctorReport, Finding
 from trt_nemotron.deploy.power import NVPMODEL
 from trt_nemotron.errors import InvalidInput
+from trt_nemotron.redaction import redact
 
 
 def ask_board(host: Host) -> Answers:

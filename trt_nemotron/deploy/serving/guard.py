@@ -18,7 +18,8 @@ no lock.
 A server in a container is held through the engine's client, which passes signals on and ends with
 it; should the client be killed, `after` is what ends the container.
 
-The kernel kills the server when the guard is killed (see `tether.py`). On Linux the guard also
+The kernel kills the server when the guard is killed (see `tether.py`); a client of an engine it
+asks to end, and so ends the container unless the server in it ignores that. On Linux the guard also
 adopts processes whose parent in the server has ended, and so finds those that left the server's
 process group; on macOS these escape the guard and are found by the registry.
 
@@ -114,7 +115,8 @@ class Guard:
         self._environment = order["environment"]
         self._temporary = order["temporary"]
         self._record(order["document"])
-        tether = [sys.executable, "-I", "-S", order["tether"], str(os.getpid())]
+        how = ["--gently"] if self._after else []
+        tether = [sys.executable, "-I", "-S", order["tether"], *how, str(os.getpid())]
         writing = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._server = os.posix_spawn(
             sys.executable,

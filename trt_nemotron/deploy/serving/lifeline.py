@@ -11,9 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from trt_nemotron.command import TETHER, Running, scrubbed_environment, start
+from trt_nemotron.command import TETHER, start
 from trt_nemotron.deploy.serving.values import Endpoint
 from trt_nemotron.document import Value, to_tree
+from trt_nemotron.process import Running
+from trt_nemotron.redaction import scrubbed_environment
 
 _GUARD = Path(__file__).with_name("guard.py")
 

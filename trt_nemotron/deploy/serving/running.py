@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from trt_nemotron.command import redact
 from trt_nemotron.deploy.runtimes.protocol import Launch
 from trt_nemotron.deploy.serving.lifeline import EventKind, GuardEvent, Lifeline
 from trt_nemotron.deploy.serving.log import explain, read_tail
@@ -13,6 +12,7 @@ from trt_nemotron.deploy.serving.remains import end_remains
 from trt_nemotron.deploy.serving.values import Endpoint
 from trt_nemotron.errors import ServerFailed
 from trt_nemotron.facts.release import KnownFailure
+from trt_nemotron.redaction import redact
 
 GRACE_S = 10.0
 """Seconds a server has to end by itself before it is killed."""

@@ -48,8 +48,6 @@ from trt_nemotron.facts.catalogue import load_release, load_target
 from trt_nemotron.facts.release import KnownFailure
 from trt_nemotron.progress import SILENT, Progress
 
-__all__ = ["RunningServer", "choose_launch", "default_name", "start_server"]
-
 ANYWHERE = Place()
 """A process, at whatever port is free."""
 
@@ -123,18 +121,9 @@ def start_server(
     registry = registry or Registry()
     launch, url = choose_launch(bundle.absolute(), manifest, plan, runtime, place)
     name = name or default_name(manifest)
-    endpoint = Endpoint(
-        name=name,
-        state="starting",
-        url=url,
-        model=manifest.served_model_name,
-        runtime=runtime.name,
-        bundle=str(bundle.absolute()),
-        log=str((log or registry.log_path(name)).absolute()),
-        guard_pid=0,
-        guard_started=0.0,
-        started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        instance=secrets.token_hex(16),
+    log = (log or registry.log_path(name)).absolute()
+    endpoint = _new_endpoint(
+        name, url, bundle=bundle.absolute(), manifest=manifest, runtime=runtime, log=log
     )
     check_free_memory(plan, load_target(plan.target), psutil.virtual_memory())
     for folder in launch.folders:
@@ -151,17 +140,47 @@ def start_server(
             folder=registry.folder,
             manifest=manifest,
         )
-    failures = _known_failures(plan, runtime)
     begun = time.monotonic()
-    server, pid = _start_held(start, registry, grace_s, failures, launch)
-    question = Question(launch, url, manifest.served_model_name, timeout_s)
+    server, pid = _start_held(start, registry, grace_s, _known_failures(plan, runtime), launch)
     readiness = Readiness(
-        question,
+        Question(launch, url, manifest.served_model_name, timeout_s),
         server=server,
-        log=LogReader(Path(endpoint.log)),
+        log=LogReader(log),
         transport=_authorized(transport, launch),
         progress=progress,
     )
+    try:
+        _await_ready(server, pid, readiness, begun)
+    finally:
+        if start.secrets is not None:  # the engine has read it, or never will
+            start.secrets.unlink(missing_ok=True)
+    return server
+
+
+def _new_endpoint(
+    name: str, url: str, *, bundle: Path, manifest: Manifest, runtime: Runtime, log: Path
+) -> Endpoint:
+    return Endpoint(
+        name=name,
+        state="starting",
+        url=url,
+        model=manifest.served_model_name,
+        runtime=runtime.name,
+        bundle=str(bundle),
+        log=str(log),
+        guard_pid=0,
+        guard_started=0.0,
+        started_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        instance=secrets.token_hex(16),
+    )
+
+
+def _await_ready(server: RunningServer, pid: int, readiness: Readiness, begun: float) -> None:
+    """Wait until it answers, and put that on record; on every way out but that it is stopped.
+
+    Raises:
+        ServerFailed: it did not become ready.
+    """
     try:
         server.record(replace(server.endpoint, server_pid=pid, server_started=creation_time(pid)))
         url = readiness.wait()
@@ -174,10 +193,6 @@ def start_server(
     except BaseException:
         server.stop()
         raise
-    finally:
-        if start.secrets is not None:  # the engine has read it, or never will
-            start.secrets.unlink(missing_ok=True)
-    return server
 
 
 def _pinned(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from trt_nemotron.command import scrubbed_environment
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.runtimes.protocol import Containment, EngineName, Launch
 from trt_nemotron.deploy.serving.container.arguments import Tags, run_arguments
 from trt_nemotron.deploy.serving.container.cleaning import removal_arguments
 from trt_nemotron.deploy.serving.processes import INSTANCE_VARIABLE
 from trt_nemotron.deploy.serving.values import Endpoint
+from trt_nemotron.redaction import scrubbed_environment
 
 _INSTANCE_SHOWN = 8
 

@@ -19,6 +19,9 @@ _WITH_FOLDERS = frozenset({"file", "local", "sftp", "ssh", "smb", "hdfs"})
 """Where a folder has to be made first. In a bucket there are none, and asking for one would make
 the bucket itself where its name was mistyped."""
 
+_WEB = frozenset({"http", "https", "ftp"})
+"""Pages: nothing is added there, and a host that does not answer would look like an empty place."""
+
 
 class Bucket:
     """A prefix in a bucket.
@@ -26,7 +29,7 @@ class Bucket:
     Two jobs that add at once do not meet: what they name differs by its hash, or is the same.
 
     Raises:
-        InvalidInput: the location carries a password.
+        InvalidInput: the location carries a password, or names no bucket.
         EnvironmentUnfit: the package that reaches it is missing, the service does not answer, or
             does not let us.
     """
@@ -36,6 +39,12 @@ class Bucket:
             raise InvalidInput(
                 "a location must not hold credentials",
                 next_step="Hand them over by the environment, such as AWS_PROFILE.",
+            )
+        parts = urlsplit(location)
+        if parts.scheme in _WEB or not (parts.netloc or parts.path.strip("/")):
+            raise InvalidInput(
+                f"{location} names no bucket",
+                next_step="Name a folder, git:BRANCH or s3://BUCKET/PREFIX.",
             )
         self.location = location
         self._files, self._root = _open(location)

@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from trt_nemotron.command import run, scrubbed_environment
+from trt_nemotron.command import run
 from trt_nemotron.errors import CommandFailed, InvalidInput
 from trt_nemotron.measure.baselines.storage import refuse_other
+from trt_nemotron.redaction import scrubbed_environment
 
 _TIMEOUT_S = 120.0
 _ATTEMPTS = 5

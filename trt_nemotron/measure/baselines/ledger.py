@@ -115,7 +115,9 @@ def read_ledger(storage: Storage) -> Ledger:
     names = storage.names()
     events = sorted(
         (
-            parse_document(storage.read(name), BaselineEvent, origin=name)
+            parse_document(
+                storage.read(name), BaselineEvent, origin=f"{name} in {storage.location}"
+            )
             for name in names
             if name.startswith("events/")
         ),
@@ -123,7 +125,11 @@ def read_ledger(storage: Storage) -> Ledger:
     )
     recorded = dict.fromkeys(event.baseline for event in events if event.action == "record")
     baselines = [
-        parse_document(storage.read(f"baselines/{name}.json"), Baseline, origin=name)
+        parse_document(
+            storage.read(f"baselines/{name}.json"),
+            Baseline,
+            origin=f"baselines/{name}.json in {storage.location}",
+        )
         for name in recorded
     ]
     return Ledger(tuple(sorted(baselines, key=lambda kept: kept.started_at)), tuple(events))
@@ -136,7 +142,7 @@ def read_run(storage: Storage, baseline: Baseline) -> Measurement:
         InvalidInput: missing, or not the run that was recorded.
     """
     name = f"runs/{baseline.id}.json"
-    run = parse_document(storage.read(name), Measurement, origin=name)
+    run = parse_document(storage.read(name), Measurement, origin=f"{name} in {storage.location}")
     if sha256_of(run) != baseline.run_sha256:
         raise InvalidInput(
             f"{name} in {storage.location} is not the run that was recorded",
@@ -157,7 +163,10 @@ def describe(measurement: Measurement) -> Baseline:
         raise NoValidMeasurement(
             "this run cannot be a baseline",
             evidence="\n".join(faults),
-            next_step="Measure again; only a valid run of a known environment is recorded.",
+            next_step="Measure a server that `trt-nemotron serve` started, by its name: "
+            "`bench NAME` knows the environment."
+            if unknown_fields(measurement)
+            else "Measure again; only a valid run is recorded.",
         )
     environment, key = measurement.environment, key_of(measurement)
     digest = sha256_of(measurement)

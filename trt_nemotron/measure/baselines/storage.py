@@ -37,9 +37,18 @@ class Storage(Protocol):
 
 
 class Folder:
-    """Baselines as files in a folder."""
+    """Baselines as files in a folder, which need not be there yet.
+
+    Raises:
+        InvalidInput: the path is of a file.
+    """
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_dir():
+            raise InvalidInput(
+                f"{path} is a file, and baselines are kept in a folder",
+                next_step="Name a folder; `baseline record` makes it.",
+            )
         self.location = str(path)
         self._path = path
 

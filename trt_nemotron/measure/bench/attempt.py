@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
 from trt_nemotron.measure.bench.clock_choice import ClockChoice
@@ -12,7 +12,8 @@ from trt_nemotron.measure.bench.leg_source import LegPlan
 from trt_nemotron.measure.bench.record import Expectation, make_record
 from trt_nemotron.measure.bench.values import RequestRecord
 from trt_nemotron.measure.bench.wire.load import LoadResult, Terms
-from trt_nemotron.measure.bench.wire.loop import SPARE_CONNECTIONS, run_loop
+from trt_nemotron.measure.bench.wire.loop import run_loop
+from trt_nemotron.measure.bench.wire.pool import SPARE_CONNECTIONS
 from trt_nemotron.measure.bench.wire.sources.meeting import Meet, MeetingSource
 from trt_nemotron.measure.bench.wire.sources.protocol import Source
 from trt_nemotron.measure.bench.wire.stamps import Stamps
@@ -58,6 +59,7 @@ def attempt_leg(
     *,
     around: AbstractContextManager[None] | None = None,
     meet: Meet | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Attempt:
     """Send what `plan` says and read what came back.
 
@@ -67,6 +69,7 @@ def attempt_leg(
         tell: told the number of ended requests, a few times a second.
         around: entered before the load and left after it, before anything is read.
         meet: when the first request is due; without it, at once.
+        beat: called for each request that is read afterwards, to show that we live.
 
     Raises:
         EndpointUnfit: the server stopped answering.
@@ -76,11 +79,9 @@ def attempt_leg(
     driven = source if meet is None else MeetingSource(source, meet, plan.delay_ns)
     with around or nullcontext():
         result = _load(plan, driven, conditions, tell)
-    made = _make_records(plan, source, result, conditions)
     health = HealthLog()
     health.add_loop(plan.order.leg, result)
-    for record, stamps in made:
-        health.add_request(record, stamps)
+    made = _make_records(plan, source, result, conditions, health=health, beat=beat)
     _add_schedule(plan, result, made, health)
     records = sorted((record for record, _ in made), key=lambda record: record.index)
     last = len(result.exchanges)
@@ -121,12 +122,20 @@ def _needed(plan: LegPlan) -> int:
 
 
 def _make_records(
-    plan: LegPlan, source: Source, result: LoadResult, conditions: Conditions
+    plan: LegPlan,
+    source: Source,
+    result: LoadResult,
+    conditions: Conditions,
+    *,
+    health: HealthLog,
+    beat: Callable[[], None],
 ) -> list[tuple[RequestRecord, Stamps]]:
+    """Every record with its stamps; of what they were made from, only what is asked for later."""
     interlocutor = plan.interlocutor
     expectation = Expectation(interlocutor.expected_tokens, interlocutor.dialect.sends_done)
-    return [
-        make_record(
+    made = []
+    for exchange in result.exchanges.take():
+        record, stamps = make_record(
             exchange,
             plan.place(exchange.index, source, result, conditions.origin_ns),
             expectation,
@@ -134,8 +143,10 @@ def _make_records(
             are_kernel_stamps_asked=result.are_kernel_stamps_asked,
             packets=result.packets,
         )
-        for exchange in result.exchanges
-    ]
+        health.add_request(record, stamps)
+        made.append((record, replace(stamps, times=(), ends=(), lags=())))
+        beat()
+    return made
 
 
 def _add_schedule(

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.measure.bench.clock import Clock
-from trt_nemotron.measure.bench.energy import Meter, open_meter
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.server_side.asking import make_fetch
 from trt_nemotron.measure.bench.server_side.snapshot import (
     Endpoints,
@@ -17,8 +18,11 @@ from trt_nemotron.measure.bench.server_side.snapshot import (
     find_endpoints,
     take_snapshot,
 )
-from trt_nemotron.measure.bench.values import Energy, Leg, ServerSide
+from trt_nemotron.measure.bench.values import Energy, ServerSide
 from trt_nemotron.measure.bench.wire.address import Address
+
+if TYPE_CHECKING:
+    from trt_nemotron.measure.bench.energy import Meter
 
 
 class Beside:
@@ -32,7 +36,7 @@ class Beside:
         meter: of energy; without one it is not measured.
     """
 
-    def __init__(self, fetch: Fetch, meter: Meter | None = None) -> None:
+    def __init__(self, fetch: Fetch, meter: "Meter | None" = None) -> None:
         self._fetch: Fetch | None = fetch
         self._meter = meter
         self._servers: dict[Leg, ServerSide | None] = {}
@@ -85,6 +89,8 @@ def open_beside(
     if not measures_energy:
         yield Beside(fetch)
         return
+    from trt_nemotron.measure.bench.energy import open_meter
+
     with (
         TemporaryDirectory(prefix="trt-nemotron-") as folder,
         open_meter(str(address.socket_address[0]), clock, Path(folder)) as meter,

@@ -14,19 +14,21 @@ from pathlib import Path
 
 from trt_nemotron import command
 from trt_nemotron.errors import EnvironmentUnfit
+from trt_nemotron.measure.bench.client_health import ClockSource, FigureError
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
-from trt_nemotron.measure.bench.clock_choice import ClockChoice
+from trt_nemotron.measure.bench.clock_choice import BY_READS, ClockChoice
 from trt_nemotron.measure.bench.figures.percentiles import interpolate
-from trt_nemotron.measure.bench.values import ClockSource, FigureError
 from trt_nemotron.measure.bench.wire.address import Address, resolve_address
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH, build_request
 from trt_nemotron.measure.bench.wire.http_response import read_response
-from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
+from trt_nemotron.measure.bench.wire.load import Load, LoadResult
+from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 from trt_nemotron.measure.bench.wire.route import interface_to
 from trt_nemotron.measure.bench.wire.stamps import Stamps, percentile_ms, resolve_stamps
 from trt_nemotron.openai.chunk import parse_chunk
 from trt_nemotron.openai.sse import EventStream
+from trt_nemotron.redaction import scrubbed_environment
 
 _EVENTS = 10
 _INTERVAL_MS = 1.0
@@ -36,7 +38,6 @@ _FEWEST_TOGETHER = 32
 _TIMEOUT_NS = 10_000_000_000
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 2.0
-_BY_READS = ClockChoice("kernel_receive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Floor:
     errors: tuple[FigureError, ...] = ()
 
 
-def measure_floor(concurrency: int, clock: Clock, choice: ClockChoice = _BY_READS) -> Floor:
+def measure_floor(concurrency: int, clock: Clock, choice: ClockChoice = BY_READS) -> Floor:
     """Measure the client itself with the clock of the run, alone and with `concurrency` streams;
     takes about half a second.
 
@@ -103,7 +104,7 @@ class _Sample:
 def _loopback_server() -> Iterator[Address]:
     script = Path(__file__).with_name("loopback_server.py")
     argv = [sys.executable, "-I", "-S", str(script), str(_EVENTS), str(_INTERVAL_MS)]
-    server = command.start(argv, log_path=Path(os.devnull), env=command.scrubbed_environment())
+    server = command.start(argv, log_path=Path(os.devnull), env=scrubbed_environment())
     try:
         port = (server.read(_START_TIMEOUT_S) or b"").strip()
         if not port.isdigit():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from trt_nemotron.errors import EnvironmentUnfit, InvalidInput
-from trt_nemotron.measure.bench.values import ClockSource
+from trt_nemotron.measure.bench.client_health import ClockSource
 from trt_nemotron.measure.bench.wire.address import Address
 from trt_nemotron.measure.bench.wire.capture import Capture
 from trt_nemotron.measure.bench.wire.packet_ring import RETIRE_MS, PacketRing, blocks_for
@@ -52,6 +52,10 @@ class ClockChoice:
             yield Capture(ring)
         finally:
             ring.close()
+
+
+BY_READS = ClockChoice("kernel_receive")
+"""For who has no reason to choose: the kernel's stamps of reads, which need no right."""
 
 
 def choose_clock(address: Address, wish: ClockWish = "auto") -> ClockChoice:

@@ -1,15 +1,15 @@
 """What a server says of itself when asked: its model, and which dialect it speaks."""
 
-import msgspec
-
 from trt_nemotron.errors import EndpointUnfit
 from trt_nemotron.measure.bench.clock import Clock, SystemClock, WallClockTrack
 from trt_nemotron.measure.bench.wire.address import Address, resolve_address
 from trt_nemotron.measure.bench.wire.framing import NotHttp
 from trt_nemotron.measure.bench.wire.http_request import build_request
 from trt_nemotron.measure.bench.wire.http_response import Response, read_response
-from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
+from trt_nemotron.measure.bench.wire.load import Load
+from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 from trt_nemotron.openai.dialect import Dialect, recognize_dialect
+from trt_nemotron.openai.untrusted import read_json
 
 _TIMEOUT_NS = 10_000_000_000
 
@@ -43,10 +43,9 @@ def _get_json(address: Address, path: str, api_key: str, clock: Clock) -> object
     if response.status != 200:
         return None
     try:
-        tree: object = msgspec.json.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_json(response.body)
+    except ValueError:
         return None
-    return tree
 
 
 def _get(address: Address, request: bytes, clock: Clock) -> Response:

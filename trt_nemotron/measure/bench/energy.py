@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trt_nemotron.command import TETHER, Running, scrubbed_environment, start
+from trt_nemotron.command import TETHER, start
 from trt_nemotron.errors import CommandFailed
 from trt_nemotron.measure.bench.clock import Clock
 from trt_nemotron.measure.bench.energy_integral import Span, find_gap, joules_of_power
@@ -28,7 +28,10 @@ from trt_nemotron.measure.bench.energy_sources import (
     nvidia_query,
     read_series,
 )
-from trt_nemotron.measure.bench.values import Energy, Leg
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Energy
+from trt_nemotron.process import Running
+from trt_nemotron.redaction import scrubbed_environment
 
 PERIOD_MS = 100
 MOST_STEP_S = 0.01

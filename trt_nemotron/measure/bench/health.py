@@ -2,24 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain
+from operator import eq
 from typing import get_args
 
 from trt_nemotron.measure.bench.calibration import Floor
+from trt_nemotron.measure.bench.client_health import ClientHealth, ClockSource, LoopLag, ScheduleLag
 from trt_nemotron.measure.bench.figures.request_figures import token_chunks
-from trt_nemotron.measure.bench.values import (
-    ClientHealth,
-    ClockSource,
-    Leg,
-    LoopLag,
-    RequestRecord,
-    ScheduleLag,
-    WorkerHealth,
-)
-from trt_nemotron.measure.bench.wire.loop import LoadResult
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import RequestRecord
+from trt_nemotron.measure.bench.wire.load import LoadResult
 from trt_nemotron.measure.bench.wire.processors import Processors
 from trt_nemotron.measure.bench.wire.run_queue import RunQueue
 from trt_nemotron.measure.bench.wire.stamps import Stamps, percentile_ms
+from trt_nemotron.measure.bench.worker_health import WorkerHealth
 
 _CLOCKS: tuple[ClockSource, ...] = get_args(ClockSource)
 """The most exact one first."""
@@ -75,7 +71,7 @@ class HealthLog:
             self.sources.add(stamps.source)
         times = [chunk.received_ns for chunk in token_chunks(record)]
         self.gaps += max(0, len(times) - 1)
-        self.merged += sum(early == late for early, late in pairwise(times))
+        self.merged += sum(map(eq, times, times[1:]))
 
     def add_arrivals(self, leg: Leg, made: Iterable[tuple[RequestRecord, Stamps]]) -> None:
         """Take over how much later than meant each request of an open loop was sent."""

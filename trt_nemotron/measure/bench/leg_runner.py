@@ -8,9 +8,12 @@ from trt_nemotron.errors import NoValidMeasurement
 from trt_nemotron.measure.bench.attempt import Conditions, attempt_leg
 from trt_nemotron.measure.bench.beside import Beside
 from trt_nemotron.measure.bench.calibration import Floor
+from trt_nemotron.measure.bench.client_health import ClientHealth
+from trt_nemotron.measure.bench.figures.request_figures import measure_request
 from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
 from trt_nemotron.measure.bench.health import HealthLog
 from trt_nemotron.measure.bench.interlocutor import Interlocutor
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.leg_source import LegPlan
 from trt_nemotron.measure.bench.legs import Chooser, LegOrder, LegResult
 from trt_nemotron.measure.bench.rehearsal import (
@@ -19,7 +22,7 @@ from trt_nemotron.measure.bench.rehearsal import (
     Rehearsal,
     fit_length,
 )
-from trt_nemotron.measure.bench.values import ClientHealth, Leg, RequestRecord
+from trt_nemotron.measure.bench.values import RequestRecord
 from trt_nemotron.progress import Progress
 
 if TYPE_CHECKING:
@@ -77,7 +80,9 @@ class LegRunner:
     def _conclude(self, health: HealthLog) -> ClientHealth:
         conditions = self._conditions
         steps = len(conditions.track.steps)
-        return health.conclude(self._setting.floor, steps, conditions.choice.reason)
+        client = health.conclude(self._setting.floor, steps, conditions.choice.reason)
+        crew = self._setting.crew
+        return client if crew is None else crew.describe(client)
 
     def run_legs(self, choose_next: Chooser) -> list[RequestRecord]:
         """Records of every leg, in the order of measuring; of a leg that came twice, the last."""
@@ -115,6 +120,7 @@ class LegRunner:
                 rehearsal.model,
                 self._next_index,
                 self._clock,
+                self._conditions.choice,
             )
             self._next_index = found.requests
             self._lengths[wished] = found
@@ -145,7 +151,8 @@ class LegRunner:
         return LegResult(order.leg, tuple(records), self._conclude(health))
 
     def _was_late(self, order: LegOrder, records: list[RequestRecord], health: HealthLog) -> bool:
-        return any(find_lag_reasons(order.leg, _good(records), self._conclude(health)))
+        figures = [measure_request(record) for record in _good(records)]
+        return any(find_lag_reasons(order.leg, figures, self._conclude(health)))
 
     def _attempt(
         self, order: LegOrder, length: FittedLength

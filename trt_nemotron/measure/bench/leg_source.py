@@ -44,8 +44,7 @@ class LegPlan:
     @property
     def streams(self) -> int:
         """Of this share: requests under way at a time."""
-        streams = self.order.leg.concurrency
-        return len(range(self.share.worker, streams, self.share.workers))
+        return self.share.streams(self.order.leg.concurrency)
 
     @property
     def delay_ns(self) -> int:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trt_nemotron.measure.bench.values import ClientHealth, Leg, RequestRecord, Workload
+from trt_nemotron.measure.bench.client_health import ClientHealth
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import RequestRecord, Workload
 
 
 @dataclass(frozen=True, slots=True)

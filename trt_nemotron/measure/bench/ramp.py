@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from trt_nemotron.errors import InvalidInput
+from trt_nemotron.measure.bench.figures.failures import RAMP_MARK
 from trt_nemotron.measure.bench.figures.summarise import summarise_leg
 from trt_nemotron.measure.bench.figures.summary import Slo
 from trt_nemotron.measure.bench.legs import LegOrder, LegResult
@@ -81,4 +82,4 @@ def ramp_note(ramp: Ramp) -> str:
     """What a ramp found, as a note of its measurement."""
     what = "knee" if ramp.goal == "knee" else "highest rate under the limits"
     found = f"the {what} is at {ramp.leg.title}" if ramp.leg else f"no {what} was found"
-    return f"ramp: {found}: {ramp.reason}"
+    return f"{RAMP_MARK}{found}: {ramp.reason}"

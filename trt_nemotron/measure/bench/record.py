@@ -5,24 +5,16 @@ finish reason, the end marker where the server sends one, a whole HTTP response,
 asked for. Everything else has a name of its own, and nothing is sent twice.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from trt_nemotron.measure.bench.clock import WallClockTrack
-from trt_nemotron.measure.bench.values import (
-    ChunkKind,
-    ChunkRecord,
-    RequestOutcome,
-    RequestRecord,
-)
+from trt_nemotron.measure.bench.events import Events, read_events
+from trt_nemotron.measure.bench.values import RequestOutcome, RequestRecord
 from trt_nemotron.measure.bench.wire.capture import PacketTimes
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.framing import NotHttp
 from trt_nemotron.measure.bench.wire.http_response import Response, read_response
 from trt_nemotron.measure.bench.wire.stamps import Stamps, resolve_stamps
-from trt_nemotron.openai.chunk import Chunk, Usage, parse_chunk
-from trt_nemotron.openai.sse import EventStream
 
 NOTHING_SAID = "no token in the whole stream"
 _LONGEST_TEXT = 300
@@ -63,11 +55,6 @@ class Place:
     turn: int = 0
 
 
-class _Event(NamedTuple):
-    time_ns: int
-    chunk: Chunk
-
-
 def make_record(
     exchange: Exchange,
     place: Place,
@@ -83,9 +70,9 @@ def make_record(
     else:
         stamps = resolve_stamps(exchange, track, are_kernel_stamps_asked=are_kernel_stamps_asked)
     response, fault = _read(exchange, stamps)
-    events = _read_events(response) if response.status == 200 else ()
+    events = read_events(response.pieces if response.status == 200 else (), place.origin_ns)
     outcome, error = _judge(exchange, response, events, expectation, fault)
-    usage = _last_usage(events)
+    usage = events.usage
     record = RequestRecord(
         index=place.index,
         concurrency=place.concurrency,
@@ -95,9 +82,9 @@ def make_record(
         sent_ns=stamps.sent_ns - place.origin_ns,
         send_call_ns=exchange.send_call_ns,
         finished_ns=stamps.finished_ns - place.origin_ns,
-        chunks=tuple([_chunk_record(event, place.origin_ns) for event in events]),
+        chunks=tuple(events.chunks),
         status_code=response.status,
-        finish_reason=next((e.chunk.finish_reason for e in events if e.chunk.finish_reason), ""),
+        finish_reason=events.finish_reason,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         cached_tokens=usage.cached_tokens,
@@ -120,40 +107,10 @@ def _read(exchange: Exchange, stamps: Stamps) -> tuple[Response, str]:
         return Response(None, ()), str(fault)
 
 
-def _read_events(response: Response) -> tuple[_Event, ...]:
-    stream = EventStream()
-    return tuple(
-        [
-            _Event(time_ns, parse_chunk(payload))
-            for time_ns, piece in response.pieces
-            for payload in stream.feed(piece)
-        ]
-    )
-
-
-def _chunk_record(event: _Event, origin_ns: int) -> ChunkRecord:
-    chunk = event.chunk
-    kind: ChunkKind = chunk.kind
-    if kind == "empty" and chunk.characters:
-        kind = "blank"
-    return ChunkRecord(
-        received_ns=event.time_ns - origin_ns,
-        kind=kind,
-        characters=chunk.characters,
-        tokens_so_far=chunk.usage.completion_tokens if chunk.usage else -1,
-    )
-
-
-def _last_usage(events: Sequence[_Event]) -> Usage:
-    """The last usage that counts tokens: with running counts, earlier ones are not the whole."""
-    found = [event.chunk.usage for event in events if event.chunk.usage is not None]
-    return found[-1] if found else Usage()
-
-
 def _judge(
     exchange: Exchange,
     response: Response,
-    events: Sequence[_Event],
+    events: Events,
     expectation: Expectation,
     fault: str,
 ) -> tuple[RequestOutcome, str]:
@@ -162,9 +119,8 @@ def _judge(
         return "http_error", f"not an HTTP response: {fault or exchange.fault}"
     if response.head is not None and response.status != 200:
         return "http_error", _describe_refusal(response)
-    in_band = next((event.chunk.error for event in events if event.chunk.kind == "error"), "")
-    if in_band:
-        return "stream_error", in_band[:_LONGEST_TEXT]
+    if events.error:
+        return "stream_error", events.error[:_LONGEST_TEXT]
     if exchange.ending == "timeout":
         return "timeout", exchange.fault
     if exchange.ending in {"reset", "not_connected"} or response.head is None:
@@ -175,26 +131,26 @@ def _judge(
 def _judge_stream(
     exchange: Exchange,
     response: Response,
-    events: Sequence[_Event],
+    events: Events,
     expectation: Expectation,
 ) -> tuple[RequestOutcome, str]:
     """The outcome of an answer that came to an end by itself, with status 200."""
-    if not events and exchange.ending == "complete" and response.body.strip():
+    if not events.chunks and exchange.ending == "complete" and response.body.strip():
         return "stream_error", f"not an event stream: {_text(response.body)}"
     missing = _find_missing(exchange, events, expectation)
     if missing:
         return "truncated", missing
-    counted = _last_usage(events).completion_tokens
+    counted = events.usage.completion_tokens
     if expectation.output_tokens and counted not in {-1, expectation.output_tokens}:
         return "wrong_length", f"{counted} tokens where {expectation.output_tokens} were asked for"
     return "ok", ""
 
 
-def _find_missing(exchange: Exchange, events: Sequence[_Event], expectation: Expectation) -> str:
+def _find_missing(exchange: Exchange, events: Events, expectation: Expectation) -> str:
     if exchange.ending != "complete":
         return f"{exchange.fault} before the response was whole"
-    kinds = {event.chunk.kind for event in events}
-    if not any(event.chunk.finish_reason for event in events):
+    kinds = {chunk.kind for chunk in events.chunks}
+    if not events.finish_reason:
         return "no finish reason"
     if expectation.sends_done and "done" not in kinds:
         return "no [DONE]"

@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement, TrtNemotronError
+from trt_nemotron.errors import NoValidMeasurement
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
+from trt_nemotron.measure.bench.clock_choice import BY_READS, ClockChoice
 from trt_nemotron.measure.bench.interlocutor import Interlocutor
 from trt_nemotron.measure.bench.prompts import GUESS, LengthModel, fit_length_model
 from trt_nemotron.measure.bench.record import NOTHING_SAID, Expectation, Place, make_record
+from trt_nemotron.measure.bench.unfit import REFUSED_FIELD, unfit
 from trt_nemotron.measure.bench.values import RequestRecord
-from trt_nemotron.measure.bench.wire.http_request import CHAT_PATH
-from trt_nemotron.measure.bench.wire.loop import Load, run_closed_loop
+from trt_nemotron.measure.bench.wire.load import Load
+from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 
-_REFUSED_FIELD = frozenset({400, 422})
 _REFUSED_LENGTH = frozenset({400, 413, 422})
 _PROBE_TOKENS = 4
 _LINGER_NS = 50_000_000
@@ -65,8 +66,10 @@ class Rehearsal:
     notes: tuple[str, ...]
 
 
-def rehearse(interlocutor: Interlocutor, clock: Clock) -> Rehearsal:
+def rehearse(interlocutor: Interlocutor, clock: Clock, choice: ClockChoice = BY_READS) -> Rehearsal:
     """Find the fields the server takes and the prompt length, then send one request in full.
+
+    `choice` is the clock of the run: with packets a request costs less, for it is read lazily.
 
     Raises:
         EndpointUnfit: it cannot be reached, or does not answer as an OpenAI endpoint.
@@ -76,7 +79,7 @@ def rehearse(interlocutor: Interlocutor, clock: Clock) -> Rehearsal:
     length = (*workload.input_ladder, workload.input_tokens)[0]
     extra, probes = _probe(interlocutor, length, clock)
     model = fit_length_model([words for words, _ in probes], [r.prompt_tokens for _, r in probes])
-    first = fit_length(interlocutor, length, extra, model, len(probes), clock)
+    first = fit_length(interlocutor, length, extra, model, len(probes), clock, choice)
     notes = _notes(first.record, extra, interlocutor, keeps=first.keeps_connections)
     return Rehearsal(extra=extra, model=model, first=first, notes=notes)
 
@@ -88,6 +91,7 @@ def fit_length(  # noqa: PLR0917 - each is another thing
     model: LengthModel,
     index: int,
     clock: Clock,
+    choice: ClockChoice = BY_READS,
 ) -> FittedLength:
     """Send one request in full with a prompt of `length` tokens; where the server counts another
     number, correct it once and let it count again. `index` is that of the first request to send.
@@ -100,7 +104,7 @@ def fit_length(  # noqa: PLR0917 - each is another thing
     tokens = interlocutor.workload.output_tokens
     request = interlocutor.request(index, words, tokens, extra)
     record, keeps = send_once(
-        interlocutor, request, interlocutor.expected_tokens, clock, linger_ns=_LINGER_NS
+        interlocutor, request, interlocutor.expected_tokens, clock, choice, linger_ns=_LINGER_NS
     )
     index += 1
     if record.status_code in _REFUSED_LENGTH:
@@ -110,7 +114,7 @@ def fit_length(  # noqa: PLR0917 - each is another thing
             next_step="Ask for fewer --input-tokens, or give the server a longer context.",
         )
     if record.outcome != "ok":
-        raise _unfit(record, interlocutor)
+        raise unfit(record, interlocutor.address.root, tokens)
     counted = record.prompt_tokens
     corrected = max(1, words + round((length - counted) / model.per_word))
     if counted > 0 and corrected != words:
@@ -140,7 +144,13 @@ def _length_notes(counted: int, length: int, model: LengthModel) -> tuple[str, .
 
 
 def send_once(
-    interlocutor: Interlocutor, request: bytes, tokens: int, clock: Clock, *, linger_ns: int = 0
+    interlocutor: Interlocutor,
+    request: bytes,
+    tokens: int,
+    clock: Clock,
+    choice: ClockChoice = BY_READS,
+    *,
+    linger_ns: int = 0,
 ) -> tuple[RequestRecord, bool]:
     """Send one request and wait for its end; `tokens` is the length it must have.
 
@@ -151,13 +161,16 @@ def send_once(
     timeout_ns = int(interlocutor.workload.timeout_s * 1e9)
     deadline_ns = clock.monotonic_ns() + timeout_ns + _GRACE_NS
     load = Load([request], 1, 0, timeout_ns, deadline_ns, linger_ns=linger_ns)
-    result = run_closed_loop(interlocutor.address, load, clock, track)
+    address = interlocutor.address
+    with choice.capture(address, streams=1) as capture:
+        result = run_closed_loop(address, load, clock, track, capture=capture)
     record, _ = make_record(
         result.exchanges[0],
         Place(index=0, concurrency=1, is_warmup=True, origin_ns=0),
         Expectation(tokens, interlocutor.dialect.sends_done),
         track,
         are_kernel_stamps_asked=result.are_kernel_stamps_asked,
+        packets=result.packets,
     )
     return record, not result.was_found_closed
 
@@ -172,7 +185,7 @@ def _probe(
     longer = max(shorter + 8, guessed // 3)
     second = _send_probe(interlocutor, 1, longer, extra, clock)
     if not _is_answer(second):
-        raise _unfit(second, interlocutor)
+        raise unfit(second, interlocutor.address.root, _probe_tokens(interlocutor))
     return extra, [(shorter, first), (longer, second)]
 
 
@@ -194,20 +207,24 @@ def _offer(
         offers = [{k: v for k, v in offer.items() if k != "cache_prompt"} for offer in offers]
     for extra in offers:
         record = _send_probe(interlocutor, 0, words, extra, clock)
-        if record.status_code not in _REFUSED_FIELD:
+        if record.status_code not in REFUSED_FIELD:
             break
     if not _is_answer(record):
-        raise _unfit(record, interlocutor)
+        raise unfit(record, interlocutor.address.root, _probe_tokens(interlocutor))
     return extra, record
 
 
 def _send_probe(
     interlocutor: Interlocutor, index: int, words: int, extra: Mapping[str, Any], clock: Clock
 ) -> RequestRecord:
-    tokens = min(interlocutor.workload.output_tokens, _PROBE_TOKENS)
+    tokens = _probe_tokens(interlocutor)
     fields = {**extra, "min_tokens": tokens} if "min_tokens" in extra else extra
     request = interlocutor.request(index, words, tokens, fields)
     return send_once(interlocutor, request, 0, clock)[0]
+
+
+def _probe_tokens(interlocutor: Interlocutor) -> int:
+    return min(interlocutor.workload.output_tokens, _PROBE_TOKENS)
 
 
 def _is_answer(record: RequestRecord) -> bool:
@@ -237,38 +254,3 @@ def _notes(
             "opened before its clock started"
         )
     return tuple(notes)
-
-
-def _unfit(record: RequestRecord, interlocutor: Interlocutor) -> TrtNemotronError:
-    """The error that says why this server cannot be measured, by how its first answer ended."""
-    root = interlocutor.address.root
-    if record.outcome in {"disconnected", "timeout"}:
-        return EndpointUnfit(
-            f"{root} does not answer",
-            evidence=f"{record.outcome}: {record.error}",
-            next_step="Check that the server runs and that the URL is its root.",
-        )
-    if record.status_code in {401, 403}:
-        return EndpointUnfit(
-            f"{root} wants an API key",
-            evidence=record.error,
-            next_step="Name the variable that holds it with --api-key-env.",
-        )
-    if record.status_code in _REFUSED_FIELD:
-        return NoValidMeasurement(
-            "the server refuses a request of this workload",
-            evidence=record.error,
-            next_step="Ask for fewer --input-tokens or --output-tokens, or another --dialect.",
-        )
-    if record.outcome == "http_error" or "not an event stream" in record.error:
-        return EndpointUnfit(
-            f"{root} does not answer as an OpenAI endpoint",
-            evidence=record.error,
-            next_step=f"Check the URL: {CHAT_PATH} is asked under it.",
-        )
-    return NoValidMeasurement(
-        f"the first answer cannot be measured: {record.outcome.replace('_', ' ')}",
-        evidence=record.error,
-        next_step="See docs/measuring.md, outcomes; a server that differs from the common form "
-        "needs its --dialect.",
-    )

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.attempt import Conditions
 from trt_nemotron.measure.bench.beside import open_beside
 from trt_nemotron.measure.bench.calibration import Floor, measure_floor
@@ -17,6 +16,11 @@ from trt_nemotron.measure.bench.legs import Chooser, fixed_legs
 from trt_nemotron.measure.bench.rehearsal import rehearse
 from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
 from trt_nemotron.measure.bench.wire.address import resolve_address
+from trt_nemotron.measure.bench.workers.senders import (
+    ALONE,
+    Senders,
+    check_senders,
+)
 from trt_nemotron.measure.bench.workload import check_workload
 from trt_nemotron.openai.dialect import Dialect
 from trt_nemotron.progress import SILENT, Progress
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 MeasureClient = Callable[[int, Clock, ClockChoice], Floor]
 """The floor of the client, with so many streams and the clock chosen."""
+_CHOSEN_BY_WORKERS = ClockChoice("user_read", "each worker chooses its own")
 
 
 def run_bench(
@@ -46,7 +51,7 @@ def run_bench(
     choose_next: Chooser | None = None,
     measures_energy: bool = False,
     measure_client: MeasureClient = measure_floor,
-    workers: int = 1,
+    senders: Senders = ALONE,
 ) -> Measurement:
     """Measure a server under `workload`.
 
@@ -66,8 +71,9 @@ def run_bench(
     each other may share a `kept_floors.KeptFloors` as `measure_client`. What the server tells of
     itself is read between the legs; no answer of it can end the run.
 
-    With more than one of `workers`, so many processes send the load, all on the monotonic clock of
-    this machine; each keeps its share of every leg. They stamp with the kernel's receive clock.
+    `senders` may be several processes, of this machine or of others. Each keeps its share of every
+    leg and measures itself; of their floors the worst counts, and `measure_client` is not asked.
+    Several of one machine stamp with the kernel's receive clock.
 
     Raises:
         InvalidInput: a URL or a workload that cannot be measured.
@@ -77,7 +83,7 @@ def run_bench(
     """
     clock = clock or SystemClock()
     check_workload(workload)
-    _check_workers(workers, clock_wish)
+    check_senders(senders, workload, clock_wish)
     started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.realtime_ns() // 10**9))
     interlocutor = Interlocutor(
         address=resolve_address(url),
@@ -87,26 +93,27 @@ def run_bench(
         run=str(clock.realtime_ns()),
         api_key=api_key,
     )
-    choice = choose_clock(interlocutor.address, clock_wish)
-    if workers > 1 and choice.source == "packet_ring":
-        choice = ClockChoice("kernel_receive", "each worker would capture the packets of all")
+    choice = _CHOSEN_BY_WORKERS
+    if senders.are_alone:
+        choice = choose_clock(interlocutor.address, clock_wish)
     progress.phase("rehearsing: prompt length, output length")
-    rehearsal = rehearse(interlocutor, clock)
-    progress.phase("measuring the client itself")
-    floor = measure_client(max(workload.concurrencies), clock, choice)
-    begun_ns = clock.monotonic_ns()
-    deadline_ns = begun_ns + int(workload.total_timeout_s * 1e9)
-    conditions = Conditions(choice, clock, WallClockTrack(clock), begun_ns, deadline_ns)
-    with (
-        _open_crew(workers, interlocutor, conditions) as crew,
-        open_beside(
+    rehearsal = rehearse(interlocutor, clock, choice)
+    with _open_crew(senders, interlocutor, clock, progress) as crew:
+        progress.phase("measuring the client itself")
+        if crew is None:
+            floor = measure_client(max(workload.concurrencies), clock, choice)
+        else:
+            choice, floor = crew.prepare(interlocutor, clock_wish)
+        begun_ns = clock.monotonic_ns()
+        deadline_ns = begun_ns + int(workload.total_timeout_s * 1e9)
+        conditions = Conditions(choice, clock, WallClockTrack(clock), begun_ns, deadline_ns)
+        with open_beside(
             interlocutor.address, api_key, clock, measures_energy=measures_energy
-        ) as beside,
-    ):
-        runner = LegRunner(
-            Setting(interlocutor, rehearsal, floor, conditions, beside, progress, trace_s, crew)
-        )
-        records = runner.run_legs(choose_next or fixed_legs(workload))
+        ) as beside:
+            runner = LegRunner(
+                Setting(interlocutor, rehearsal, floor, conditions, beside, progress, trace_s, crew)
+            )
+            records = runner.run_legs(choose_next or fixed_legs(workload))
     return Measurement(
         url=interlocutor.address.root,
         started_at=started_at,
@@ -124,21 +131,12 @@ def run_bench(
 
 
 def _open_crew(
-    workers: int, interlocutor: Interlocutor, conditions: Conditions
+    senders: Senders, interlocutor: Interlocutor, clock: Clock, progress: Progress
 ) -> "AbstractContextManager[Crew | None]":
     """The workers; nobody where this process sends the load itself."""
-    if workers == 1:
+    if senders.are_alone:
         return nullcontext()
     from trt_nemotron.measure.bench.workers.crew import open_crew
 
-    return open_crew(workers, interlocutor, conditions)
-
-
-def _check_workers(workers: int, clock_wish: ClockWish) -> None:
-    if workers < 1:
-        raise InvalidInput("at least one worker sends the load", evidence=f"{workers} workers")
-    if workers > 1 and clock_wish == "packet":
-        raise InvalidInput(
-            "several workers stamp with the kernel's receive clock, not with packets",
-            next_step="Leave out --workers, or --clock packet.",
-        )
+    progress.phase("starting the workers")
+    return open_crew(senders, interlocutor.address, clock)

@@ -19,7 +19,7 @@ from trt_nemotron.document import Value
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.binomial import share_of
 from trt_nemotron.measure.bench.figures.summary import LegSummary
-from trt_nemotron.measure.bench.values import Leg
+from trt_nemotron.measure.bench.leg import Leg
 
 RAMP_CONFIDENCE = 0.95
 """That a rate is rightly called kept or missed, over all times it is looked at."""

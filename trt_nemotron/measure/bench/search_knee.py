@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.scaling import LEAST_GAIN
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.search import (
     MOST_STEPS,
     Ramp,
@@ -15,7 +16,6 @@ from trt_nemotron.measure.bench.search import (
     refuse,
     refuse_common,
 )
-from trt_nemotron.measure.bench.values import Leg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

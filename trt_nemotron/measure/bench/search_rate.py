@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trt_nemotron.measure.bench.figures.percentiles import samples_needed
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.search import (
     MOST_LOOKS,
     MOST_STEPS,
@@ -25,7 +26,6 @@ from trt_nemotron.measure.bench.search import (
     refuse,
     refuse_common,
 )
-from trt_nemotron.measure.bench.values import Leg
 
 _FACTOR = 2.0
 """By which the rate grows or shrinks until it is bracketed."""

@@ -31,6 +31,10 @@ class Share:
         each = len(range(self.worker, self.round, self.workers))
         return whole * each + len(range(self.worker, rest, self.workers))
 
+    def streams(self, streams: int) -> int:
+        """How many of a leg's streams are this worker's."""
+        return len(range(self.worker, streams, self.workers))
+
     def number(self, place: int) -> int:
         """The number that is this worker's at `place`, from 0."""
         whole, rest = divmod(place, self._each)

@@ -114,7 +114,8 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "soak_s": (0, 7 * 86_400),
 }
 _RATES = (0.001, 10_000.0)
-_HIGHEST_CONCURRENCY = 1024
+_HIGHEST_CONCURRENCY = 65_536
+"""Of all processes and machines that send together; see `workers.senders` for one."""
 
 
 def find_profile(name: str) -> Workload:

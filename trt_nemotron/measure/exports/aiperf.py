@@ -10,7 +10,8 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.exports.statistics import deviation, mean, percentiles
 from trt_nemotron.measure.exports.streams import Stream, duration_s, streams_of
 from trt_nemotron.measure.gate.baseline import time_of

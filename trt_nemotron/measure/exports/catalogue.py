@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.summary import SAMPLES_NEEDED
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.exports.aiperf import aiperf_records, aiperf_summary
 from trt_nemotron.measure.exports.csv_text import render_csv
 from trt_nemotron.measure.exports.parquet import render_parquet

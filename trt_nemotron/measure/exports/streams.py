@@ -10,7 +10,8 @@ from itertools import pairwise
 
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.figures.request_figures import token_chunks
-from trt_nemotron.measure.bench.values import ChunkRecord, Leg, Measurement, RequestRecord
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import ChunkRecord, Measurement, RequestRecord
 
 _NS_PER_S = 1e9
 _ANSWER_KINDS = frozenset({"content", "tool_call"})

@@ -1,59 +1,39 @@
-"""The verdict over interleaved pairs of runs of two servers. Pure: values in, a value out.
+"""The verdict over interleaved pairs of two servers. Pure: values in, a value out.
 
-The unit is the run, never its requests: requests of one run share whatever was going on, and tests
-over requests alarmed on 15 to 36 % of identical servers (docs/gating.md). A bound is
+A pair is two runs in turn, or two neighbouring requests whose order a coin drew; what the order did
+not draw is never the unit: tests over the requests of two runs alarmed on 15 to 36 % of identical
+servers (docs/gating.md). A bound is
 
 - missed when B is worse beyond doubt *and* by more than the bound,
-- kept when B is beyond doubt not worse by more than the bound,
-- `inconclusive` otherwise: more pairs are needed, up to the cap.
+- kept when B is beyond doubt not worse by more than the bound, even by the worst that a late client
+  can have hidden (`ab_lateness`),
+- `inconclusive` otherwise, and wherever neighbouring pairs are alike because one of the processes
+  was disturbed for long (`ab_dependence`): more pairs are needed, up to the cap.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Literal
 
-from trt_nemotron.document import sha256_of
 from trt_nemotron.errors import InvalidInput, NoValidMeasurement
-from trt_nemotron.measure.bench.figures.summarise import summarise
-from trt_nemotron.measure.bench.values import Measurement
-from trt_nemotron.measure.gate.baseline import time_of
+from trt_nemotron.measure.gate.ab_dependence import MOST_DEPENDENCE, dependence
+from trt_nemotron.measure.gate.ab_lateness import Compared
+from trt_nemotron.measure.gate.ab_pair import (
+    MOST_DROPPED_SHARE,
+    Pair,
+    compare,
+    figure_faults,
+    lateness_reasons,
+    pair_faults,
+)
 from trt_nemotron.measure.gate.budget import Budget, RelativeBound, check_budget
 from trt_nemotron.measure.gate.design import Design
-from trt_nemotron.measure.gate.key import key_differences, key_of, unknown_fields
+from trt_nemotron.measure.gate.key import key_differences, key_of
 from trt_nemotron.measure.gate.metrics import Metric, metric_named
 from trt_nemotron.measure.gate.outcome import worst
 from trt_nemotron.measure.gate.result import show
 from trt_nemotron.measure.gate.signed_rank import Shift, shift_of
-from trt_nemotron.measure.gate.validity import fitness_faults, record_faults, sample_fault
 from trt_nemotron.measure.gate.values import BoundResult, Decision, PairedDesign, Verdict
-
-UNDER_TEST = (
-    "runtime",
-    "release",
-    "model",
-    "configuration_sha256",
-    "image",
-    "weights_sha256",
-)
-"""What may differ between the two sides; the device, the client and the work may not."""
-
-MOST_DROPPED_SHARE = 0.25
-"""Of the pairs measured; when more were not valid, what is left is a choice, not a sample."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two runs next to each other: A is what there was, B is the change.
-
-    Attributes:
-        first: which of both was measured first.
-    """
-
-    first: Literal["a", "b"]
-    a: Measurement
-    b: Measurement
 
 
 def judge_pairs(
@@ -78,19 +58,22 @@ def judge_pairs(
     """
     require_relative(budget)
     faults = tuple(dict.fromkeys(_faults(budget, pairs, dropped)))
-    results = tuple(_judge(bound, pairs, design, faults) for bound in budget.relative)
+    results = tuple(_judge(bound, budget, pairs, design, faults) for bound in budget.relative)
+    good, measured = count_pairs(budget, pairs, dropped)
     return Verdict(
         budget=budget.target,
         decision=worst(result.decision for result in results),
         results=results,
         confidence=1.0 - design.alarm_rate,
         invalid_reasons=faults,
+        remarks=tuple(_remarks(pairs)),
         paired=PairedDesign(
             seed=seed,
-            pairs=len(pairs),
-            dropped=len(dropped),
+            pairs=good,
+            dropped=measured - good,
             looks=design.looks,
             alarm_rate=design.alarm_rate,
+            unit="request" if any(pair.order for pair in pairs) else "run",
         ),
     )
 
@@ -110,52 +93,21 @@ def require_relative(budget: Budget) -> None:
         )
 
 
-def pair_faults(pair: Pair, budget: Budget) -> tuple[str, ...]:
-    """Why a pair may not be judged."""
-    return (*_run_faults(pair.a, budget), *_run_faults(pair.b, budget), *_between(pair))
+def count_pairs(
+    budget: Budget, pairs: Sequence[Pair], dropped: Sequence[Pair] = ()
+) -> tuple[int, int]:
+    """How many pairs may be judged, and how many were measured."""
+    good = sum(_count_good(budget, pair) for pair in pairs)
+    return good, sum(pair.size for pair in (*pairs, *dropped))
 
 
-def figure_faults(pair: Pair, budget: Budget) -> tuple[str, ...]:
-    """Bounded figures that a run of a pair does not have, such as a median of too few requests."""
-    doubts = (_doubt(bound, run) for run in (pair.a, pair.b) for bound in budget.relative)
-    return tuple(filter(None, doubts))
+def are_too_many_dropped(good: int, measured: int) -> bool:
+    """Whether what is left is a choice and no sample."""
+    return measured - good > MOST_DROPPED_SHARE * measured
 
 
-def _doubt(bound: RelativeBound, run: Measurement) -> str:
-    """Why there is no such figure; empty where there is one."""
-    try:
-        _figure(metric_named(bound.metric), bound, run)
-    except NoValidMeasurement as fault:
-        return fault.message
-    return ""
-
-
-def _run_faults(run: Measurement, budget: Budget) -> tuple[str, ...]:
-    broken = record_faults(run)
-    if broken:
-        return broken
-    samples = (sample_fault(run, b.place, budget.minimum_samples) for b in budget.relative)
-    return (
-        *fitness_faults(run, budget),
-        *summarise(run, budget.slo).invalid_reasons,
-        *(f"an unknown {name}" for name in unknown_fields(run)),
-        *filter(None, samples),
-    )
-
-
-def _between(pair: Pair) -> Iterator[str]:
-    if sha256_of(pair.a.records) == sha256_of(pair.b.records):
-        yield "both runs of a pair are the same one"
-    for phrase in key_differences(key_of(pair.b), key_of(pair.a), may_differ=UNDER_TEST):
-        yield f"A was measured with {phrase}"
-    if pair.a.workload.concurrencies != pair.b.workload.concurrencies or (
-        pair.a.workload.requests_per_concurrency != pair.b.workload.requests_per_concurrency
-    ):
-        yield "A and B were not measured for equally long"
-    earlier, later = (pair.a, pair.b) if pair.first == "a" else (pair.b, pair.a)
-    begun, then = time_of(earlier.started_at), time_of(later.started_at)
-    if begun is None or then is None or begun > then:
-        yield "the runs of a pair were not started in the order that was drawn"
+def _count_good(budget: Budget, pair: Pair) -> int:
+    return len(compare(pair, budget.relative)) if pair.order else 1
 
 
 def _faults(budget: Budget, pairs: Sequence[Pair], dropped: Sequence[Pair]) -> Iterator[str]:
@@ -163,14 +115,17 @@ def _faults(budget: Budget, pairs: Sequence[Pair], dropped: Sequence[Pair]) -> I
         yield "no pair is valid"
     for pair in pairs:
         yield from pair_faults(pair, budget)
-    measured = len(pairs) + len(dropped)
-    if len(dropped) > MOST_DROPPED_SHARE * measured:
+    good, measured = count_pairs(budget, pairs, dropped)
+    if are_too_many_dropped(good, measured):
         reasons = (
             fault
             for pair in dropped
             for fault in (pair_faults(pair, budget) or figure_faults(pair, budget))
         )
-        yield f"{len(dropped)} of {measured} pairs were not valid: {next(reasons, 'no reason')}"
+        reason = next(reasons, "requests without a bounded figure")
+        yield f"{measured - good} of {measured} pairs were not valid: {reason}"
+    if any(pair.order for pair in pairs) and good < budget.minimum_samples:
+        yield f"{good} good pairs of requests, the budget asks for {budget.minimum_samples}"
     for arm in ("a", "b"):
         keys = [key_of(getattr(pair, arm)) for pair in pairs]
         for key in keys[1:]:
@@ -178,49 +133,89 @@ def _faults(budget: Budget, pairs: Sequence[Pair], dropped: Sequence[Pair]) -> I
                 yield f"{arm.upper()} changed between its runs: {phrase}"
 
 
+def _remarks(pairs: Sequence[Pair]) -> Iterator[str]:
+    late = [reasons for reasons in map(lateness_reasons, pairs) if reasons]
+    if late:
+        yield (
+            f"the client itself was late in {len(late)} of {len(pairs)} stretches of measuring "
+            f"({late[0][0]}); the coin deals that to A and B alike, and a pass is judged by the "
+            "worst that it can have hidden"
+        )
+
+
 def _judge(
-    bound: RelativeBound, pairs: Sequence[Pair], design: Design, faults: Sequence[str]
+    bound: RelativeBound,
+    budget: Budget,
+    pairs: Sequence[Pair],
+    design: Design,
+    faults: Sequence[str],
 ) -> BoundResult:
     metric = metric_named(bound.metric)
-    figures: list[tuple[float, float]] = []
+    good, _ = count_pairs(budget, pairs) if not faults else (len(pairs), 0)
+    found: list[Compared] = []
     doubt = next(iter(faults), "")
     if not doubt:
         try:
-            figures = [
-                (_figure(metric, bound, pair.a), _figure(metric, bound, pair.b)) for pair in pairs
-            ]
+            found = [compared for pair in pairs for compared in _compare(bound, budget, pair)]
         except NoValidMeasurement as fault:
             doubt = fault.message
     if doubt:
-        return _result(bound, metric, "invalid", f"{metric.name}: {doubt}", len(pairs))
-    shift = shift_of(
-        [metric.loss(before, after) for before, after in figures],
-        low_miss=design.fail_miss,
-        high_miss=design.pass_miss,
-    )
-    return _judged(bound, metric, shift, median(before for before, _ in figures))
+        return _result(bound, metric, "invalid", f"{metric.name}: {doubt}", good)
+    return _judged(bound, metric, found, design)
 
 
-def decide_shift(metric: Metric, shift: Shift, percent: float) -> Decision:
-    """What a shift (a logarithm, positive for worse) means against a bound of so many percent."""
+def _compare(bound: RelativeBound, budget: Budget, pair: Pair) -> list[Compared]:
+    """Of one bound; two requests count for all bounds or for none."""
+    if not pair.order:
+        return [compared for (compared,) in compare(pair, (bound,))]
+    place = budget.relative.index(bound)
+    return [each[place] for each in compare(pair, budget.relative)]
+
+
+def decide_shift(
+    metric: Metric, shift: Shift, percent: float, worst_high: float = -math.inf
+) -> Decision:
+    """What a shift (a logarithm, positive for worse) means against a bound of so many percent.
+
+    Args:
+        metric: its direction is used.
+        shift: as measured.
+        percent: of the bound.
+        worst_high: the upper limit where a late client hid all that it can have hidden.
+    """
     allowed = metric.loss(1.0, metric.worsened(1.0, percent))
     if shift.low > 0.0 and shift.estimate > allowed:
         return "fail"
-    return "pass" if shift.high <= allowed else "inconclusive"
+    return "pass" if max(shift.high, worst_high) <= allowed else "inconclusive"
 
 
-def _judged(bound: RelativeBound, metric: Metric, shift: Shift, before: float) -> BoundResult:
-    percent = bound.worse_by_at_most_percent
+def _judged(
+    bound: RelativeBound, metric: Metric, found: Sequence[Compared], design: Design
+) -> BoundResult:
+    shift, worst_high = shift_and_worst(metric, found, design)
+    percent, before = bound.worse_by_at_most_percent, median(each.before for each in found)
+    decision, alike, hidden = decide_shift(metric, shift, percent, worst_high), "", ""
+    z = dependence([each.loss(metric) for each in found])
+    if decision != "inconclusive" and z > MOST_DEPENDENCE:
+        decision = "inconclusive"
+        alike = (
+            f"; neighbouring pairs are alike ({z:.1f} standard deviations), so one of both "
+            "processes was disturbed for long and this may be its place, not the change: hold both "
+            "servers to the same processors (taskset -c), or take --serving in-turn"
+        )
+    elif decision == "inconclusive" and decide_shift(metric, shift, percent) == "pass":
+        hidden = f", and {_change(metric, worst_high)} where the client hid all that it can have"
     figure, *ends = (metric.after(before, loss) for loss in (shift.estimate, shift.low, shift.high))
     low, high = (end if math.isfinite(end) and end > 0.0 else None for end in sorted(ends))
-    limits = f"({_change(metric, shift.low)} to {_change(metric, shift.high)})"
+    limits = f"({_change(metric, shift.low)} to {_change(metric, shift.high)}{hidden})"
     return _result(
         bound,
         metric,
-        decide_shift(metric, shift, percent),
+        decision,
         f"{metric.name} at concurrency {bound.concurrency} is {show(figure, metric)}, "
         f"{_change(metric, shift.estimate)} {limits} against A's {show(before, metric)} over "
-        f"{shift.pairs} pairs, at most {percent:g} % worse ({metric.direction.replace('_', ' ')})",
+        f"{shift.pairs} pairs, at most {percent:g} % worse "
+        f"({metric.direction.replace('_', ' ')}){alike}",
         shift.pairs,
         figure=figure,
         limit=metric.worsened(before, percent),
@@ -230,18 +225,22 @@ def _judged(bound: RelativeBound, metric: Metric, shift: Shift, before: float) -
     )
 
 
+def shift_and_worst(
+    metric: Metric, found: Sequence[Compared], design: Design
+) -> tuple[Shift, float]:
+    """The shift as measured, and its upper limit by the worst that the client can have hidden."""
+    miss = {"low_miss": design.fail_miss, "high_miss": design.pass_miss}
+    shift = shift_of([each.loss(metric) for each in found], **miss)
+    if not any(each.late_before or each.late_after for each in found):
+        return shift, shift.high
+    return shift, shift_of([each.worst_loss(metric) for each in found], **miss).high
+
+
 def _change(metric: Metric, shift: float) -> str:
     """A shift as the change of the metric itself, in percent."""
     if not math.isfinite(shift):
         return "no limit"
     return f"{(metric.after(1.0, shift) - 1.0) * 100.0:+.1f} %"
-
-
-def _figure(metric: Metric, bound: RelativeBound, run: Measurement) -> float:
-    figure = metric.interval(summarise(run).at(bound.concurrency)).figure
-    if figure <= 0.0:
-        raise NoValidMeasurement(f"{metric.name} of {figure:g} {metric.unit} cannot be")
-    return figure
 
 
 def _result(

@@ -5,21 +5,26 @@
       runs/0000-b.json.gz      run 0, of arm B; pair n are the runs 2n and 2n + 1
       runs/0001-a.json.gz
 
+Where requests were sent in turn, round n are the runs 2n, always of A, and 2n + 1, always of B.
+
 Judging again goes through `run_ab` itself, with the files in place of servers: the same order, the
 same looks, the same rule for pairs that are not valid.
 """
 
 import datetime as dt
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from trt_nemotron.document import Document, read_document, write_document
 from trt_nemotron.errors import Inconclusive
 from trt_nemotron.measure.bench.replay import read_measurement, write_measurement
 from trt_nemotron.measure.bench.values import Measurement
-from trt_nemotron.measure.gate.ab import AbRun, Arm, run_ab
+from trt_nemotron.measure.gate.ab import AbRun, run_ab, run_ab_by_requests
+from trt_nemotron.measure.gate.ab_pair import Arm
 from trt_nemotron.measure.gate.budget import Budget
 from trt_nemotron.measure.gate.design import make_design
+
+Turns = Literal["runs", "requests"]
 
 PLAN_NAME = "ab.json"
 _RUNS = "runs"
@@ -33,6 +38,8 @@ class AbPlan(Document, frozen=True, kw_only=True):
         seed: of the coin that orders each pair.
         most_pairs: the cap.
         serving: `together`, `in-turn`, or `urls` for servers that were there.
+        turns: whether runs or single requests were sent in turn.
+        cores: processors that both servers were held to; none for any.
         started_at: UTC, ISO 8601.
     """
 
@@ -45,6 +52,8 @@ class AbPlan(Document, frozen=True, kw_only=True):
     most_pairs: int
     serving: str
     started_at: str
+    turns: Turns = "runs"
+    cores: tuple[int, ...] = ()
 
 
 def begin_record(folder: Path, plan: AbPlan) -> None:
@@ -57,6 +66,12 @@ def begin_record(folder: Path, plan: AbPlan) -> None:
 def keep_run(folder: Path, arm: Arm, number: int, run: Measurement) -> None:
     """Write one run, whole or not at all."""
     write_measurement(run_path(folder, arm, number), run)
+
+
+def keep_round(folder: Path, number: int, runs: tuple[Measurement, Measurement]) -> None:
+    """Write both runs of a round of requests in turn."""
+    keep_run(folder, "a", 2 * number, runs[0])
+    keep_run(folder, "b", 2 * number + 1, runs[1])
 
 
 def run_path(folder: Path, arm: Arm, number: int) -> Path:
@@ -90,6 +105,11 @@ def judge_again(folder: Path, budget: Budget | None = None) -> tuple[AbPlan, AbR
             )
         return read_measurement(path)
 
+    def measured_round(number: int, _: tuple[Arm, ...]) -> tuple[Measurement, Measurement]:
+        return measured("a", 2 * number), measured("b", 2 * number + 1)
+
+    if plan.turns == "requests":
+        return plan, run_ab_by_requests(judged, design, measured_round, seed=plan.seed)
     return plan, run_ab(judged, design, measured, seed=plan.seed)
 
 

@@ -13,7 +13,9 @@ from trt_nemotron.measure.gate.signed_rank import fewest_pairs
 ALARM_RATE = 0.01
 """How often, at most, the whole gate fails a change that changed nothing."""
 MOST_PAIRS = 120
-"""The cap: what is not decided by then is `inconclusive`."""
+"""The cap of pairs of runs: what is not decided by then is `inconclusive`."""
+MOST_REQUEST_PAIRS = 480
+"""The cap of pairs of single requests."""
 FEWEST_PAIRS = 5
 LOOKS = 4
 

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 
 
 @dataclass(frozen=True, slots=True)

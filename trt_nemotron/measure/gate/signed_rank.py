@@ -11,11 +11,19 @@ interval by inverting the test is that of Hodges and Lehmann and of Tukey, e.g.
 https://en.wikipedia.org/wiki/Hodges%E2%80%93Lehmann_estimator.
 """
 
+import fractions
 import functools
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_ROUNDING = fractions.Fraction(1, 10**12)
+"""So that a rate which is exactly that of an outcome allows it."""
+_COUNT_BYTES = 16
+_EXACT_PAIRS = 120
+"""Up to here every count is exact; for more pairs it is so but for one part in 10^27, which is
+counted against the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +66,34 @@ def fewest_pairs(miss: float) -> int:
 @functools.lru_cache(maxsize=256)
 def _rank(pairs: int, miss: float) -> int:
     """Which of the sorted pairwise averages is the limit, from outside; 0 for none."""
-    allowed = miss * 2.0**pairs * (1.0 + 1e-12)
-    total = 0
-    for place, ways in enumerate(_rank_sums(pairs)):
+    bits = min(pairs, _EXACT_PAIRS)
+    allowed = math.floor(fractions.Fraction(miss) * (1 + _ROUNDING) * 2**bits)
+    sums = _rank_sums(pairs)
+    total = (pairs - bits) * len(sums)  # what halving can have lost, all of it counted against us
+    for place, ways in enumerate(sums):
         total += ways
         if total > allowed:
             return place
-    return len(_rank_sums(pairs))
+    return len(sums)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _rank_sums(pairs: int) -> tuple[int, ...]:
-    """How many of the 2^n patterns of signs give each sum of the positive ranks."""
-    ways = [1]
+    """How many of the 2^n patterns of signs give each sum of the positive ranks.
+
+    The product of all (1 + x^rank), with a power of two for x that no count reaches: each factor is
+    one shift and one sum of one long number. From `_EXACT_PAIRS` on every count is halved with each
+    further rank and rounded down, by less than one each time.
+    """
+    count = pairs * (pairs + 1) // 2 + 1
+    halves = int.from_bytes((b"\xff" * (_COUNT_BYTES - 1) + b"\x7f") * count, "little")
+    packed = 1
     for rank in range(1, pairs + 1):
-        longer = [*ways, *([0] * rank)]
-        for total, count in enumerate(ways):
-            longer[total + rank] += count
-        ways = longer
-    return tuple(ways)
+        packed += packed << (8 * _COUNT_BYTES * rank)
+        if rank > _EXACT_PAIRS:
+            packed = (packed >> 1) & halves
+    data = packed.to_bytes(_COUNT_BYTES * count, "little")
+    return tuple(
+        int.from_bytes(data[place : place + _COUNT_BYTES], "little")
+        for place in range(0, len(data), _COUNT_BYTES)
+    )

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.measure.bench.client_health import ClientHealth
 from trt_nemotron.measure.bench.figures.open_loop import is_behind
 from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
 from trt_nemotron.measure.bench.figures.soak import find_drifts, soak_notes
 from trt_nemotron.measure.bench.figures.stability import drift_notes
 from trt_nemotron.measure.bench.figures.summary import Summary
-from trt_nemotron.measure.bench.values import ClientHealth, Leg, Measurement, RequestRecord
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 from trt_nemotron.measure.gate.budget import Budget, WorkloadRule
 from trt_nemotron.measure.gate.metrics import Metric, metric_named
 from trt_nemotron.measure.gate.place import Place, leg_fault, legs_at

@@ -55,6 +55,7 @@ class PairedDesign(Value, frozen=True, kw_only=True):
         pairs: valid pairs that were judged; `dropped` were measured and not valid.
         looks: numbers of pairs at which it was or would have been decided; the last is the cap.
         alarm_rate: how often, at most, the whole gate fails a change that changed nothing.
+        unit: what a pair is of: runs one after the other, or neighbouring requests.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class PairedDesign(Value, frozen=True, kw_only=True):
     dropped: int
     looks: tuple[int, ...]
     alarm_rate: float
+    unit: Literal["run", "request"] = "run"
 
 
 class Verdict(Document, frozen=True, kw_only=True):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from trt_nemotron.measure.bench.figures.request_figures import RequestFigures, measure_request
 from trt_nemotron.measure.bench.figures.summarise import summarise
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.compare import ComparedFigure, ComparedRun, Comparison
 from trt_nemotron.measure.report import words
 from trt_nemotron.measure.report.contents import notice_for

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from trt_nemotron.measure.bench.values import Leg
+from trt_nemotron.measure.bench.leg import Leg
 
 
 @dataclass(frozen=True, slots=True)

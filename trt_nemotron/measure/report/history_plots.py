@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from trt_nemotron.errors import NoValidMeasurement
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.figures.summary import Summary
-from trt_nemotron.measure.bench.values import Leg, Measurement
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.changepoint import FEWEST_RUNS, WINDOW, find_change
 from trt_nemotron.measure.gate.key import key_differences, key_of
 from trt_nemotron.measure.gate.metrics import Metric, metric_named

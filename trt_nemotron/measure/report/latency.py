@@ -9,7 +9,8 @@ from trt_nemotron.measure.bench.figures.request_figures import (
     token_chunks,
 )
 from trt_nemotron.measure.bench.figures.summary import Distribution, LegSummary, Summary
-from trt_nemotron.measure.bench.values import Leg, Measurement, RequestRecord
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 from trt_nemotron.measure.report import words
 from trt_nemotron.measure.report.drawing import Plot, leg_title, safe
 from trt_nemotron.measure.report.load_plots import load_plots

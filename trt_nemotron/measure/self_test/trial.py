@@ -23,11 +23,13 @@ from trt_nemotron.errors import (
     Inconclusive,
     NoValidMeasurement,
 )
+from trt_nemotron.measure.bench.alternating import Server, open_alternation
 from trt_nemotron.measure.bench.environment import describe_environment
 from trt_nemotron.measure.bench.kept_floors import KeptFloors
 from trt_nemotron.measure.bench.runner import MeasureClient, run_bench
-from trt_nemotron.measure.bench.values import Measurement, Workload
-from trt_nemotron.measure.gate.ab import Arm, run_ab
+from trt_nemotron.measure.bench.values import Environment, Measurement, Workload
+from trt_nemotron.measure.gate.ab import run_ab_by_requests
+from trt_nemotron.measure.gate.ab_pair import Arm
 from trt_nemotron.measure.gate.design import make_design
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.values import Decision, Verdict
@@ -43,11 +45,13 @@ from trt_nemotron.measure.self_test.cases import (
 )
 from trt_nemotron.openai.dialect import find_dialect
 from trt_nemotron.progress import SILENT, Progress
+from trt_nemotron.redaction import scrubbed_environment
 
 Outcome = Literal["right", "wrong", "undecided"]
 
 LONGEST_S = 90.0
-MOST_PAIRS = 22
+MOST_PAIRS = 132
+"""Of neighbouring requests: some seconds."""
 SEED = 20_260_101
 _NOTHING = "none: a server of known timing"
 _START_TIMEOUT_S = 10.0
@@ -159,14 +163,23 @@ def _try_paired(
 ) -> Iterator[Trial]:
     design = make_design(len(PAIRED_BUDGET.relative), most_pairs=MOST_PAIRS)
     with fault_server(case.a) as a, fault_server(case.b) as b:
+        servers = [
+            Server(url, "known-timing", find_dialect("openai"), _environment()) for url in (a, b)
+        ]
+        in_turn = open_alternation(servers, _workload(1, 8, 1), floors)
 
-        def measure(arm: Arm, number: int) -> Measurement:
+        def measure(number: int, order: tuple[Arm, ...]) -> tuple[Measurement, Measurement]:
             if is_late():
-                raise Inconclusive(f"no more than {LONGEST_S:g} s are spent: run {number} is open")
-            return _bench(a if arm == "a" else b, _workload(1, 8, number + 1), floors)
+                raise Inconclusive(
+                    f"no more than {LONGEST_S:g} s are spent: round {number} is open"
+                )
+            one, other = in_turn.measure([0 if arm == "a" else 1 for arm in order])
+            return one, other
 
         try:
-            verdict = run_ab(PAIRED_BUDGET, design, measure, seed=SEED, progress=progress).verdict
+            verdict = run_ab_by_requests(
+                PAIRED_BUDGET, design, measure, seed=SEED, progress=progress
+            ).verdict
             found = {result.metric: (result.decision, result.reason) for result in verdict.results}
         except Inconclusive as fault:
             found = dict.fromkeys(case.expected, ("inconclusive", fault.message))
@@ -190,7 +203,7 @@ def fault_server(timing: Timing) -> Iterator[str]:
     """
     script = Path(__file__).with_name("fault_server.py")
     argv = [sys.executable, "-I", "-S", str(script), json.dumps(asdict(timing))]
-    server = command.start(argv, log_path=Path(os.devnull), env=command.scrubbed_environment())
+    server = command.start(argv, log_path=Path(os.devnull), env=scrubbed_environment())
     try:
         port = (server.read(_START_TIMEOUT_S) or b"").strip()
         if not port.isdigit():
@@ -212,17 +225,21 @@ def _bench(url: str, workload: Workload, floors: MeasureClient) -> Measurement:
         "known-timing",
         workload,
         find_dialect("openai"),
-        describe_environment(
-            target=TARGET,
-            runtime=_NOTHING,
-            release=_NOTHING,
-            model="known-timing",
-            configuration_sha256=_NOTHING,
-            power_mode=_NOTHING,
-            image=_NOTHING,
-            weights_sha256=_NOTHING,
-        ),
+        _environment(),
         measure_client=floors,
+    )
+
+
+def _environment() -> Environment:
+    return describe_environment(
+        target=TARGET,
+        runtime=_NOTHING,
+        release=_NOTHING,
+        model="known-timing",
+        configuration_sha256=_NOTHING,
+        power_mode=_NOTHING,
+        image=_NOTHING,
+        weights_sha256=_NOTHING,
     )
 
 

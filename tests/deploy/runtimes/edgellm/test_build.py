@@ -17,15 +17,14 @@ from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.machine import memory_available_bytes
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.runtimes.edgellm.building import build, engine_sizes
+from trt_nemotron.deploy.runtimes.edgellm.comparing import inspect_graph
 from trt_nemotron.deploy.runtimes.edgellm.environment import Environment
+from trt_nemotron.deploy.runtimes.edgellm.export import Export, expected_memory
 from trt_nemotron.deploy.runtimes.edgellm.exporting import (
     EXPORT_FUNCTION,
     GRAPH_FOLDER,
     RECORD_NAME,
-    Export,
-    expected_memory,
     export_checked,
-    inspect,
     read_record,
 )
 from trt_nemotron.deploy.runtimes.edgellm.graph import judge_graph
@@ -161,7 +160,7 @@ def test_exporter_that_writes_an_unquantized_graph_is_caught(
         [str(built / "checkpoint"), str(tmp_path / "out"), "--quantization", "nvfp4"],
         log=tmp_path / "log", progress=SILENT, expected_bytes=1, timeout_s=600,
     )  # fmt: skip
-    report = inspect(tmp_path / "out" / "llm", environment, SILENT)
+    report = inspect_graph(tmp_path / "out" / "llm", environment, SILENT)
     with pytest.raises(CheckFailed, match="not quantized to nvfp4"):
         judge_graph(report, embedded, "nvfp4")
 
@@ -281,7 +280,7 @@ def test_cut_off_weights_are_caught(
     data = graph / "model.onnx.data"
     data.write_bytes(data.read_bytes()[:-100_000])
     with pytest.raises(CheckFailed, match=r"weights are cut off|checker refuses"):
-        judge_graph(inspect(graph, environment, SILENT), embedded, "fp16")
+        judge_graph(inspect_graph(graph, environment, SILENT), embedded, "fp16")
 
 
 def test_graph_of_changed_weights_is_not_this_checkpoints(

@@ -14,21 +14,17 @@ from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
 from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.edgellm.calibration import read_calibration
 from trt_nemotron.deploy.runtimes.edgellm.environment import Environment
-from trt_nemotron.deploy.runtimes.edgellm.exporting import Export, export_checked
+from trt_nemotron.deploy.runtimes.edgellm.export import Export
+from trt_nemotron.deploy.runtimes.edgellm.exporting import export_checked
 from trt_nemotron.deploy.runtimes.edgellm.quantized import calibration_of, judge_quantized
 from trt_nemotron.deploy.runtimes.edgellm.quantizer_environment import (
     Quantizer,
     ensure_quantizer,
     quantizer_lock,
 )
-from trt_nemotron.deploy.runtimes.edgellm.quantizing import (
-    Wanted,
-    check_wanted,
-    choose_device,
-    quantize,
-    quantizer_arguments,
-)
+from trt_nemotron.deploy.runtimes.edgellm.quantizing import quantize, quantizer_arguments
 from trt_nemotron.deploy.runtimes.edgellm.staging import stage_checkpoint
+from trt_nemotron.deploy.runtimes.edgellm.wanted import Wanted, check_wanted, choose_device
 from trt_nemotron.errors import (
     CheckFailed,
     CommandFailed,

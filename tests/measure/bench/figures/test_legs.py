@@ -15,13 +15,8 @@ from trt_nemotron.measure.bench.figures.roofline import Ceiling
 from trt_nemotron.measure.bench.figures.summarise import summarise, summarise_leg
 from trt_nemotron.measure.bench.figures.summary import Slo
 from trt_nemotron.measure.bench.health import HealthLog
-from trt_nemotron.measure.bench.values import (
-    ChunkRecord,
-    Energy,
-    Leg,
-    Measurement,
-    RequestRecord,
-)
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import ChunkRecord, Energy, Measurement, RequestRecord
 
 MS = 1_000_000
 OPEN = Leg(concurrency=64, rate_rps=10.0)

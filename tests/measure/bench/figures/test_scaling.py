@@ -6,15 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trt_nemotron.measure.bench.figures.scaling import LEAST_GAIN, find_knee, scaling_notes
-from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
+from trt_nemotron.measure.bench.figures.summarise import summarise_leg
 from trt_nemotron.measure.bench.figures.summary import LegSummary
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.legs import plan_legs
 from trt_nemotron.measure.bench.workload import PROFILES
 
 
 def levels(rates: dict[int, float | None]) -> list[LegSummary]:
     return [
-        msgspec.structs.replace(summarise_concurrency(concurrency, (), None), tokens_per_s=rate)
+        msgspec.structs.replace(
+            summarise_leg(Leg(concurrency=concurrency), (), None), tokens_per_s=rate
+        )
         for concurrency, rate in rates.items()
     ]
 

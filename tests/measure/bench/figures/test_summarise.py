@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trt_nemotron.errors import InvalidInput
+from trt_nemotron.measure.bench.client_health import LoopLag
 from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
 from trt_nemotron.measure.bench.figures.stability import drift_notes, rank_sum_z
-from trt_nemotron.measure.bench.figures.summarise import summarise, summarise_concurrency
+from trt_nemotron.measure.bench.figures.summarise import summarise, summarise_leg
 from trt_nemotron.measure.bench.figures.summary import Slo, metric_names
 from trt_nemotron.measure.bench.figures.validity import find_invalid_reasons
-from trt_nemotron.measure.bench.values import ChunkKind, ChunkRecord, Leg, LoopLag, RequestRecord
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import ChunkKind, ChunkRecord, RequestRecord
 
 MS = 1_000_000
 
@@ -91,7 +93,7 @@ def test_token_chunks_begin_with_a_real_one(kinds: list[ChunkKind]):
 def test_warmup_and_failures_give_no_latency():
     good = [record((10, "content"), (20, "content"), index=i) for i in range(8)]
     bad = [record((500, "content"), index=9, outcome="truncated")]
-    summary = summarise_concurrency(1, [*good, *bad], None)
+    summary = summarise_leg(Leg(concurrency=1), [*good, *bad], None)
     assert summary.good == 8
     assert summary.ttft_ms.maximum == 10
     assert summary.error_share == pytest.approx(1 / 9)
@@ -103,16 +105,16 @@ def test_throughput_and_goodput_count_good_tokens_over_the_whole_time():
         record((at + ttft, "content"), (at + 100, "content"), sent_ms=at, index=i)
         for i, (at, ttft) in enumerate([(0, 10), (100, 90), (200, 10), (300, 10)])
     ]
-    summary = summarise_concurrency(1, records, Slo(ttft_ms=50))
+    summary = summarise_leg(Leg(concurrency=1), records, Slo(ttft_ms=50))
     assert summary.duration_s == pytest.approx(0.4)
     assert summary.tokens_per_s == pytest.approx(8 / 0.4)
     assert summary.goodput_rps == pytest.approx(3 / 0.4)
-    assert summarise_concurrency(1, records, None).goodput_rps is None
+    assert summarise_leg(Leg(concurrency=1), records, None).goodput_rps is None
 
 
 def test_a_request_without_the_figure_does_not_keep_its_limit():
     only = [record((10, "content"), (20, "content"), completion_tokens=-1)]
-    assert summarise_concurrency(1, only, Slo(tpot_ms=1000)).goodput_rps == 0
+    assert summarise_leg(Leg(concurrency=1), only, Slo(tpot_ms=1000)).goodput_rps == 0
 
 
 def test_every_metric_can_be_read_by_name(make_measurement):

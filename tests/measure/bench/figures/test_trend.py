@@ -12,7 +12,7 @@ from trt_nemotron.measure.bench.figures.percentiles import percentile
 from trt_nemotron.measure.bench.figures.request_figures import RequestFigures
 from trt_nemotron.measure.bench.figures.soak import find_drifts, soak_notes
 from trt_nemotron.measure.bench.figures.trend import find_level, find_slope, window_medians
-from trt_nemotron.measure.bench.values import Leg
+from trt_nemotron.measure.bench.leg import Leg
 
 HOUR_S = 3600
 

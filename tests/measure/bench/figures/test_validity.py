@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
+from trt_nemotron.measure.bench.client_health import FigureError, LoopLag
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.figures.validity import find_invalid_reasons, find_lateness_reasons
-from trt_nemotron.measure.bench.values import FigureError, LoopLag, Measurement
+from trt_nemotron.measure.bench.values import Measurement
 
 
 def voided(measurement: Measurement, count: int) -> Measurement:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from trt_nemotron.errors import EndpointUnfit, InvalidInput
 from trt_nemotron.measure.bench.figures.summarise import summarise
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.server_side.asking import make_fetch
 from trt_nemotron.measure.bench.server_side.exposition import read_samples
 from trt_nemotron.measure.bench.server_side.joining import server_notes
@@ -23,7 +24,7 @@ from trt_nemotron.measure.bench.server_side.snapshot import (
     find_endpoints,
     take_snapshot,
 )
-from trt_nemotron.measure.bench.values import Leg, ServerSide
+from trt_nemotron.measure.bench.values import ServerSide
 from trt_nemotron.measure.bench.wire.address import resolve_address
 
 LEG = Leg(concurrency=4)

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from trt_nemotron.measure.bench.record import Expectation, Place, make_record
 from trt_nemotron.measure.bench.values import RequestRecord
 from trt_nemotron.measure.bench.wire.address import resolve_address
 from trt_nemotron.measure.bench.wire.capture import Capture
-from trt_nemotron.measure.bench.wire.loop import Load, LoadResult, run_closed_loop
+from trt_nemotron.measure.bench.wire.load import Load, LoadResult
+from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 from trt_nemotron.measure.bench.wire.packet_ring import PacketRing
 from trt_nemotron.measure.bench.wire.route import interface_to
 from trt_nemotron.measure.bench.wire.segments import read_segments
@@ -246,3 +248,25 @@ def test_a_ring_gives_its_memory_back(ring_for: RingFor):
     ring.close()
     with pytest.raises(ValueError, match="closed"):
         ring.drain()
+
+
+def test_of_a_long_run_packets_are_followed_on_the_way_and_none_is_missed(ring_for: RingFor):
+    talk = Talk(socket.AF_INET, "127.0.0.1")
+    rings = [ring_for(socket.AF_INET, talk.port) for _ in range(2)]
+    on_the_way, at_the_end = Capture(rings[0], most_waiting=7), Capture(rings[1])
+    talk.open()
+    for size in range(1, 40):
+        talk.say(bytes(size), is_answer=False)
+        talk.say(bytes(2 * size), is_answer=True)
+        if size % 10 == 0:
+            time.sleep(0.06)
+            on_the_way.drain()
+            at_the_end.drain()
+    talk.close()
+    found = []
+    for capture in (on_the_way, at_the_end):
+        (flows,) = capture.conclude().flows.values()
+        found += [(list(flow.sent.ends), list(flow.received.ends)) for flow in flows]
+    assert found[0] == found[1]
+    assert len(found) == 2
+    assert found[0][1] == list(accumulate(2 * size for size in range(1, 40)))

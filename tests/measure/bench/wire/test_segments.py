@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import sys
 from itertools import accumulate
 
 import pytest
@@ -144,3 +145,31 @@ def test_a_packet_too_large_for_its_own_header_is_as_long_as_the_kernel_says():
     data[96 + 2 : 96 + 4] = b"\0\0"
     (found,) = read_segments([Block(bytes(data), 0, 1)])
     assert found.size == 100_000
+
+
+@pytest.mark.parametrize("last_step", [True, False])
+def test_a_block_of_like_packets_is_read_as_each_of_them_alone(last_step: bool):
+    sizes = [(1, 0, 0), (900, 4, 0), (33, 0, 12), (7, 0, 12), (65_000, 4, 0)]
+    packets = [packet(socket.AF_INET, n, kind=k, options=o) for n, k, o in sizes]
+    step = max(map(len, packets))
+    packets = [
+        step.to_bytes(4, sys.byteorder) + part[4:].ljust(step - 4, b"\0") for part in packets
+    ]
+    alone = [segment for part in packets for segment in read_segments([Block(part, 0, 1)])]
+    if not last_step:
+        packets[-1] = bytes(4) + packets[-1][4:]
+    block = Block(bytes(48) + b"".join(packets), 48, len(packets))
+    assert list(read_segments([block])) == alone
+    assert [(found.size, found.is_sent) for found in alone] == [(n, k == 4) for n, k, _ in sizes]
+
+
+@pytest.mark.parametrize("odd", [0, 1, 2])
+def test_one_packet_of_another_form_changes_none_of_the_others(odd: int):
+    packets = [packet(socket.AF_INET, 10 + place, kind=0) for place in range(3)]
+    options = bytearray(packets[odd])
+    options[96] = 0x46  # an IPv4 header with options: four bytes more before TCP begins
+    options[96 + 24 : 96 + 24 + 20] = packets[odd][96 + 20 : 96 + 40]
+    packets[odd] = bytes(options)
+    alone = [found for part in packets for found in read_segments([Block(part, 0, 1)])]
+    assert list(read_segments([Block(b"".join(packets), 0, 3)])) == alone
+    assert [found.sequence for found in alone] == [7, 7, 7]

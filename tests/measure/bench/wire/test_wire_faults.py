@@ -7,7 +7,8 @@ import pytest
 
 from tests.measure.bench.conftest import TOKENS, Ask, Truth
 from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
-from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
+from trt_nemotron.measure.bench.figures.summarise import summarise_leg
+from trt_nemotron.measure.bench.leg import Leg
 
 FAULTS = {
     "role-only first chunk": ("plain", "ok"),
@@ -53,7 +54,7 @@ def test_fault_keeps_to_itself(truth: Truth, ask: Ask, name: str):
     if outcome == "ok":
         assert {len(token_chunks(r)) for r in strange} == {EVENTS.get(name, TOKENS)}
         assert {r.completion_tokens for r in strange} == {TOKENS}
-    summary = summarise_concurrency(2, records, None)
+    summary = summarise_leg(Leg(concurrency=2), records, None)
     good = 2 * EACH if outcome == "ok" else EACH
     assert summary.good == summary.ttft_ms.samples == good
     assert sum(summary.outcomes.values()) == 2 * EACH

@@ -8,7 +8,8 @@ import pytest
 
 from tests.measure.bench.conftest import TOKENS, Ask, Truth
 from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
-from trt_nemotron.measure.bench.figures.summarise import summarise_concurrency
+from trt_nemotron.measure.bench.figures.summarise import summarise_leg
+from trt_nemotron.measure.bench.leg import Leg
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,7 @@ def test_faults_shift_no_figure_of_the_good_requests(truth: Truth, ask: Ask):
     records = ask(truth.url, *scenarios, concurrency=2, timeout_s=0.3)
     plain = [r for name, r in zip(scenarios, records, strict=True) if name == "plain"]
     assert [(r.outcome, r.error) for r in plain] == [("ok", "")] * len(BAD)
-    summary = summarise_concurrency(1, records, None)
+    summary = summarise_leg(Leg(concurrency=1), records, None)
     assert summary.good == len(BAD)
     assert summary.requests == 2 * len(BAD)
     assert summary.error_share == 0.5

@@ -1,7 +1,7 @@
 """The environment that a server would inherit; values stay unread but for harmless switches."""
 
-from trt_nemotron.command import MPI_VARIABLE
 from trt_nemotron.deploy.doctor.examination import Examination, Outcome, ok, warn
+from trt_nemotron.redaction import MPI_VARIABLE
 
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")

@@ -18,7 +18,8 @@ from trt_nemotron.deploy.runtimes.edgellm.environment import (
     cache_root,
     ensure_environment,
 )
-from trt_nemotron.deploy.runtimes.edgellm.exporting import Export, export_checked
+from trt_nemotron.deploy.runtimes.edgellm.export import Export
+from trt_nemotron.deploy.runtimes.edgellm.exporting import export_checked
 from trt_nemotron.deploy.runtimes.edgellm.graph import FP32_TOLERANCE
 from trt_nemotron.deploy.runtimes.edgellm.predicted import predict_config
 from trt_nemotron.deploy.runtimes.edgellm.quantized import calibration_of

@@ -8,38 +8,27 @@ OUT appears at once, when every check has passed. What is the same is not made a
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from trt_nemotron.deploy.bundle.hashing import HashMeter, sha256_of_set
 from trt_nemotron.deploy.bundle.placing import place_file, source_folder
 from trt_nemotron.deploy.checkpoint.opening import open_checkpoint
-from trt_nemotron.deploy.checkpoint.values import Checkpoint
 from trt_nemotron.deploy.runtimes.edgellm.calibration import (
     DATASET,
     VARIABLE,
     read_calibration,
     write_for_quantizer,
 )
-from trt_nemotron.deploy.runtimes.edgellm.environment import (
-    PYTHON_VARIABLE,
-    Environment,
-    ensure_environment,
-)
-from trt_nemotron.deploy.runtimes.edgellm.exporting import expected_memory
+from trt_nemotron.deploy.runtimes.edgellm.environment import Environment, ensure_environment
+from trt_nemotron.deploy.runtimes.edgellm.export import expected_memory
 from trt_nemotron.deploy.runtimes.edgellm.quantized import judge_quantized, read_quantization
-from trt_nemotron.deploy.runtimes.edgellm.quantizer_environment import (
-    Quantizer,
-    ensure_quantizer,
-    quantizer_lock,
-)
+from trt_nemotron.deploy.runtimes.edgellm.quantizer_environment import Quantizer, ensure_quantizer
 from trt_nemotron.deploy.runtimes.edgellm.running import run_inside
 from trt_nemotron.deploy.runtimes.edgellm.staging import (
     CONFIG_NAME,
@@ -53,39 +42,17 @@ from trt_nemotron.deploy.runtimes.edgellm.values import (
     Calibration,
     Quantization,
 )
+from trt_nemotron.deploy.runtimes.edgellm.wanted import Device, Wanted, check_wanted, choose_device
 from trt_nemotron.document import write_atomically, write_document
-from trt_nemotron.errors import CheckFailed, CommandFailed, EnvironmentUnfit, InvalidInput
+from trt_nemotron.errors import CheckFailed, CommandFailed, InvalidInput
 from trt_nemotron.facts.catalogue import load_release
 from trt_nemotron.progress import Progress
 
-Precision = Literal["fp8", "nvfp4"]
-Device = Literal["cuda", "cpu"]
-
 PROGRAM = "tensorrt-edgellm-quantize"
 QUANTIZE_FUNCTION = "tensorrt_edgellm.scripts.quantize:main"
-SMALL_PARAMETERS = 50_000_000
-"""Up to here the processor calibrates; 512 documents through the 4B would take it a day."""
 
 _WEIGHTS = ".safetensors"
 _TIMEOUT_S = 12 * 3600.0
-_UNQUANTIZED = frozenset({"F32", "F16", "BF16"})
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be made.
-
-    Attributes:
-        calibration: file of documents.
-        samples: of them to read at most.
-        release: of Edge-LLM.
-    """
-
-    checkpoint: Checkpoint
-    precision: Precision
-    calibration: Path
-    samples: int
-    release: str
 
 
 def quantizer_arguments(
@@ -96,36 +63,6 @@ def quantizer_arguments(
         "llm", "--model_dir", model, "--output_dir", out, "--quantization", precision,
         "--text_dataset", DATASET, "--num_samples", str(samples), "--device", device,
     )  # fmt: skip
-
-
-def check_wanted(wanted: Wanted, out: Path) -> Calibration:
-    """Refuse what cannot be quantized, before anything is installed.
-
-    Raises:
-        InvalidInput: no safetensors, quantized already, unusable data, a release without a lock,
-            or `out` holds something else.
-    """
-    checkpoint = wanted.checkpoint
-    if checkpoint.format != "safetensors" or checkpoint.quantization not in _UNQUANTIZED:
-        raise InvalidInput(
-            f"{checkpoint.name} cannot be quantized by Edge-LLM",
-            evidence=f"{checkpoint.format}, stored as {checkpoint.quantization}",
-            next_step="Give the BF16 checkpoint as a folder of safetensors.",
-        )
-    if checkpoint.shape.experts is not None:
-        raise InvalidInput(
-            "mixtures of experts are not quantized by this version",
-            evidence=f"layers: {checkpoint.shape.pattern}",
-            next_step="Use the published FP8 or NVFP4 checkpoint.",
-        )
-    if not os.environ.get(PYTHON_VARIABLE):
-        quantizer_lock(wanted.release)
-    if out.exists() and read_quantization(out) is None:
-        raise InvalidInput(
-            f"{out} is there already, and nothing that this command made",
-            next_step="Name another folder with --out.",
-        )
-    return read_calibration(wanted.calibration, wanted.samples)[0]
 
 
 def quantize(
@@ -172,24 +109,6 @@ def quantize(
         write_document(part / "whole" / QUANTIZATION_RECORD, finished)
         (part / "whole").rename(out)
     return finished, False
-
-
-def choose_device(checkpoint: Checkpoint, tools: Quantizer) -> Device:
-    """The GPU where there is one; else the processor, for small checkpoints.
-
-    Raises:
-        EnvironmentUnfit: a large checkpoint and no GPU.
-    """
-    if tools.has_gpu:
-        return "cuda"
-    if checkpoint.parameters <= SMALL_PARAMETERS:
-        return "cpu"
-    raise EnvironmentUnfit(
-        f"quantizing {checkpoint.parameters / 1e9:.2f} billion parameters takes a GPU",
-        evidence=f"torch {tools.packages.get('torch', '')} sees none here",
-        next_step="Run the same command on a machine with a GPU (the result is a folder that can "
-        "be copied), or use the published FP8 checkpoint.",
-    )
 
 
 def _foreseen(

@@ -8,6 +8,7 @@ from pathlib import Path
 from trt_nemotron import command
 from trt_nemotron.errors import CommandFailed
 from trt_nemotron.progress import Progress
+from trt_nemotron.redaction import redact, scrubbed_environment
 
 WATCHED = Path(__file__).with_name("inside") / "watched.py"
 _MEMORY = re.compile(rb"RSS (\d+)\n")
@@ -47,7 +48,7 @@ def run_inside(
         CommandFailed: it failed, was killed or took too long; with the end of its log.
     """
     argv = [str(python), str(WATCHED), function, *arguments]
-    environment = command.scrubbed_environment(
+    environment = scrubbed_environment(
         {"HF_HUB_OFFLINE": "1", "PYTHONNOUSERSITE": "1", **(variables or {})}
     )
     running = command.start(argv, log_path=log, env=environment)
@@ -76,6 +77,6 @@ def run_inside(
 
 def _failure(function: str, what: str, log: Path) -> CommandFailed:
     text = log.read_bytes().decode(errors="replace") if log.exists() else ""
-    lines = command.redact("\n".join(text.splitlines()[-_EVIDENCE_LINES:]))
+    lines = redact("\n".join(text.splitlines()[-_EVIDENCE_LINES:]))
     memory = "; out of memory?" if what == "was killed" else ""
     return CommandFailed(f"{function} {what}{memory}", evidence=lines)

@@ -12,6 +12,8 @@ from pathlib import Path
 from trt_nemotron import command, tether
 from trt_nemotron.deploy.runtimes.llamacpp.log import READY_PATTERN
 from trt_nemotron.errors import CheckpointUnusable
+from trt_nemotron.process import Running
+from trt_nemotron.redaction import scrubbed_environment
 
 _POLL_S = 0.02
 _LOG_LINES = 12
@@ -28,7 +30,7 @@ def check_loads(argv: Sequence[str], log_path: Path, *, timeout_s: float) -> str
     """
     tethered = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *argv]
     deadline = time.monotonic() + timeout_s
-    server = command.start(tethered, log_path=log_path, env=command.scrubbed_environment())
+    server = command.start(tethered, log_path=log_path, env=scrubbed_environment())
     try:
         port = _wait_for_port(server, log_path, deadline)
         _ask_one_token(port, deadline, log_path)
@@ -39,7 +41,7 @@ def check_loads(argv: Sequence[str], log_path: Path, *, timeout_s: float) -> str
         log_path.unlink(missing_ok=True)
 
 
-def _wait_for_port(server: command.Running, log_path: Path, deadline: float) -> int:
+def _wait_for_port(server: Running, log_path: Path, deadline: float) -> int:
     """The port in the line that says the server listens; it says so when the model is loaded."""
     while time.monotonic() < deadline:
         log = log_path.read_text(errors="replace")

@@ -10,11 +10,10 @@ than `FEWEST_CLUSTERS` they are so always.
 """
 
 import math
-from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate, compress, islice
+from itertools import accumulate, chain, compress
 from statistics import NormalDist
 
 from trt_nemotron.measure.bench.figures.percentiles import (
@@ -37,20 +36,18 @@ class ClusteredGaps:
 
     def __init__(self, figures: Sequence[RequestFigures]) -> None:
         held = [figure for figure in figures if figure.gaps_ms]
-        self.ordered = sorted(gap for figure in held for gap in figure.gaps_ms)
-        self._gaps = array("d")
-        self._requests: list[int] = []
-        self._stretches: list[int] = []
+        self._gaps = list(chain.from_iterable([figure.gaps_ms for figure in held]))
+        self.ordered = sorted(self._gaps)
         begin = min((figure.first_ns for figure in held), default=0)
         end = max((f.first_ns + sum(f.gaps_ms) * 1e6 for f in held), default=0)
         width_ms = max((end - begin) / 1e6 / STRETCHES, 1e-9)
+        requests: list[int] = []
+        stretches: list[int] = []
         for place, figure in enumerate(held):
             first_ms = (figure.first_ns - begin) / 1e6
-            times_ms = islice(accumulate(figure.gaps_ms, initial=first_ms), 1, None)
-            self._stretches += [min(STRETCHES - 1, int(at_ms / width_ms)) for at_ms in times_ms]
-            self._gaps.extend(figure.gaps_ms)
-            self._requests += [place] * len(figure.gaps_ms)
-        self._clusterings = [(c, Counter(c)) for c in (self._requests, self._stretches)]
+            requests += [place] * len(figure.gaps_ms)
+            stretches += _stretches(first_ms, figure.gaps_ms, width_ms)
+        self._clusterings = [(places, Counter(places)) for places in (requests, stretches)]
 
     def percentile(self, quantile: float) -> Percentile:
         """The percentile with its limits, each with 99 % confidence; refused from too few gaps."""
@@ -65,9 +62,9 @@ class ClusteredGaps:
         count = len(self.ordered)
         # Gaps may share one value (a server's tick): the share under it is then not `quantile`.
         share = bisect_right(self.ordered, value) / count
-        under = [gap <= value for gap in self._gaps]
+        over = [gap > value for gap in self._gaps]
         spreads = [
-            _spread(Counter(compress(clusters, under)), sizes, share, count)
+            _spread(Counter(compress(clusters, over)), sizes, 1.0 - share, count)
             for clusters, sizes in self._clusterings
         ]
         if None in spreads:
@@ -77,11 +74,23 @@ class ClusteredGaps:
         return self.ordered[max(low - 1, 0)], self.ordered[min(high, count - 1)]
 
 
-def _spread(hits: Counter[int], sizes: Counter[int], share: float, count: int) -> float | None:
-    """How far the share under the percentile may be from the truth, by what clusters show.
+def _stretches(first_ms: float, gaps_ms: Sequence[float], width_ms: float) -> list[int]:
+    """In which stretch of the leg's time each gap of a request ended."""
+    ends_ms = list(accumulate(gaps_ms, initial=first_ms))[1:]
+    found: list[int] = []
+    for stretch in range(int(first_ms / width_ms), STRETCHES - 1):
+        until = bisect_left(ends_ms, (stretch + 1) * width_ms)
+        found += [stretch] * (until - len(found))
+        if until == len(ends_ms):
+            return found
+    return found + [STRETCHES - 1] * (len(ends_ms) - len(found))
 
-    `hits` and `sizes` are, of each cluster, its gaps under the percentile and all of them. Nothing
-    when there are too few clusters to say.
+
+def _spread(hits: Counter[int], sizes: Counter[int], share: float, count: int) -> float | None:
+    """How far the share over the percentile may be from the truth, by what clusters show.
+
+    `hits` and `sizes` are, of each cluster, its gaps over the percentile and all of them. Nothing
+    when there are too few clusters to say. Of the share under it the same, but fewer are over it.
     """
     filled = len(sizes)
     if filled < FEWEST_CLUSTERS:

@@ -67,16 +67,17 @@ def measure_request(record: RequestRecord) -> RequestFigures:
     """Figures of a request that ended `ok`, which has at least one token chunk."""
     chunks = token_chunks(record)
     stamps = [chunk.received_ns for chunk in chunks]
+    together = stamps.count(stamps[0])
     answer = next((chunk.received_ns for chunk in chunks if chunk.kind in _ANSWER_KINDS), None)
     begin = start_ns(record)
     return RequestFigures(
         ttft_ms=(stamps[0] - begin) / _NS_PER_MS,
         ttfa_ms=None if answer is None else (answer - begin) / _NS_PER_MS,
         gaps_ms=tuple([(later - earlier) / _NS_PER_MS for earlier, later in pairwise(stamps)]),
-        tpot_ms=_tpot_ms(record, chunks),
+        tpot_ms=_tpot_ms(record, chunks, together),
         tpot_at_worst_ms=_tpot_at_worst_ms(record, stamps[-1]),
         e2e_ms=(stamps[-1] - begin) / _NS_PER_MS,
-        first_doubt=_first_doubt(stamps, begin),
+        first_doubt=_first_doubt(stamps, together, begin),
         queue_ms=_queue_ms(record),
         service_ttft_ms=(stamps[0] - record.sent_ns) / _NS_PER_MS,
         service_e2e_ms=(stamps[-1] - record.sent_ns) / _NS_PER_MS,
@@ -96,8 +97,7 @@ def _queue_ms(record: RequestRecord) -> float | None:
     return max(0, record.sent_ns - record.intended_ns) / _NS_PER_MS
 
 
-def _first_doubt(stamps: list[int], begin_ns: int) -> float:
-    together = stamps.count(stamps[0])
+def _first_doubt(stamps: list[int], together: int, begin_ns: int) -> float:
     apart = len(stamps) - together
     if together == 1:
         return 0.0
@@ -113,10 +113,10 @@ def _tpot_at_worst_ms(record: RequestRecord, last_ns: int) -> float | None:
     return (last_ns - record.sent_ns) / _NS_PER_MS / (record.completion_tokens - 1)
 
 
-def _tpot_ms(record: RequestRecord, chunks: tuple[ChunkRecord, ...]) -> float | None:
+def _tpot_ms(record: RequestRecord, chunks: tuple[ChunkRecord, ...], together: int) -> float | None:
+    """`together` is how many chunks have the first one's stamp; stamps never fall."""
     first_ns, last_ns = chunks[0].received_ns, chunks[-1].received_ns
-    together = [chunk for chunk in chunks if chunk.received_ns == first_ns]
-    tokens_after = record.completion_tokens - max(together[-1].tokens_so_far, len(together))
+    tokens_after = record.completion_tokens - max(chunks[together - 1].tokens_so_far, together)
     if tokens_after <= 0 or last_ns == first_ns:
         return None
     return (last_ns - first_ns) / _NS_PER_MS / tokens_after

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from trt_nemotron.measure.bench.figures.drift import Drift, DriftingName
 from trt_nemotron.measure.bench.figures.request_figures import RequestFigures
 from trt_nemotron.measure.bench.figures.trend import find_level, find_slope, window_medians
-from trt_nemotron.measure.bench.values import Leg
+from trt_nemotron.measure.bench.leg import Leg
 
 WINDOWS = 30
 """Enough for ranks to tell, few enough that each holds many requests."""

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from trt_nemotron.measure.bench.figures.request_figures import measure_request
-from trt_nemotron.measure.bench.values import Leg, RequestRecord
+from trt_nemotron.measure.bench.figures.request_figures import RequestFigures, measure_request
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import RequestRecord
 
 FEWEST_REQUESTS = 24
 """Good requests below which thirds are too small to tell a drift from noise."""
@@ -12,16 +13,23 @@ _LEAST_RATIO = 1.10
 _LEAST_Z = 3.0
 
 
-def drift_notes(leg: Leg, records: Sequence[RequestRecord]) -> tuple[str, ...]:
+def drift_notes(
+    leg: Leg,
+    records: Sequence[RequestRecord],
+    measured: Sequence[RequestFigures] | None = None,
+) -> tuple[str, ...]:
     """A sentence for TTFT and for TPOT when the last third differs from the first third.
 
     By the rank-sum test at three standard deviations, and only when the medians differ by 10 %:
-    large runs show differences that mean nothing.
+    large runs show differences that mean nothing. `measured` are the figures of the good requests
+    among `records`, in their order, where those were measured already.
     """
     good = [r for r in records if r.leg == leg and r.gives_figures]
     if len(good) < FEWEST_REQUESTS:
         return ()
-    figures = [measure_request(record) for record in sorted(good, key=lambda r: r.sent_ns)]
+    found = measured or [measure_request(record) for record in good]
+    order = sorted(range(len(good)), key=lambda place: good[place].sent_ns)
+    figures = [found[place] for place in order]
     series = {
         "TTFT": [figure.ttft_ms for figure in figures],
         "TPOT": [figure.tpot_ms for figure in figures if figure.tpot_ms is not None],

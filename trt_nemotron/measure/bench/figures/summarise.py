@@ -12,6 +12,7 @@ import msgspec
 from trt_nemotron.measure.bench.figures.binomial import share_of
 from trt_nemotron.measure.bench.figures.clusters import ClusteredGaps
 from trt_nemotron.measure.bench.figures.energy import add_energy, energy_notes
+from trt_nemotron.measure.bench.figures.failures import find_failures
 from trt_nemotron.measure.bench.figures.open_loop import achieved_rps, is_behind, offered_rps
 from trt_nemotron.measure.bench.figures.percentiles import CONFIDENCE, Percentile, percentile
 from trt_nemotron.measure.bench.figures.request_figures import (
@@ -35,8 +36,9 @@ from trt_nemotron.measure.bench.figures.validity import (
     find_invalid_reasons,
     find_lateness_reasons,
 )
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.server_side.joining import server_notes
-from trt_nemotron.measure.bench.values import Leg, Measurement, RequestRecord
+from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 
 MOST_SHARED_STAMPS = 0.05
 """Share of chunks without a time of their own above which a summary says so."""
@@ -58,15 +60,16 @@ def summarise(
     for record in measurement.records:
         if not record.is_warmup:
             held.setdefault(record.leg, []).append(record)
+    figures = {leg: _measure_good(records) for leg, records in held.items()}
     summaries = tuple(
         add_energy(
-            ratio_to_ceiling(summarise_leg(leg, records, slo), ceilings),
+            ratio_to_ceiling(summarise_leg(leg, records, slo, figures[leg]), ceilings),
             measurement.energy,
             [record for record in measurement.records if record.leg == leg],
         )
         for leg, records in held.items()
     )
-    lateness = find_lateness_reasons(measurement)
+    lateness = find_lateness_reasons(measurement, figures)
     return Summary(
         concurrencies=summaries,
         clock=measurement.client.clock,
@@ -74,9 +77,14 @@ def summarise(
         slo=slo,
         invalid_reasons=find_invalid_reasons(measurement, lateness),
         lateness_reasons=lateness,
+        failures=tuple(find_failures(summaries, measurement.notes)),
         notes=(
             *measurement.notes,
-            *(note for summary in summaries for note in _drift_notes(summary, held[summary.leg])),
+            *(
+                note
+                for summary in summaries
+                for note in _drift_notes(summary, held[summary.leg], figures[summary.leg])
+            ),
             *filter(None, map(_stamp_note, summaries)),
             *filter(None, map(_behind_note, summaries)),
             *_clock_notes(measurement),
@@ -87,13 +95,19 @@ def summarise(
     )
 
 
-def _drift_notes(summary: LegSummary, records: Sequence[RequestRecord]) -> tuple[str, ...]:
+def _measure_good(records: Sequence[RequestRecord]) -> list[RequestFigures]:
+    return [measure_request(record) for record in records if record.gives_figures]
+
+
+def _drift_notes(
+    summary: LegSummary, records: Sequence[RequestRecord], figures: Sequence[RequestFigures]
+) -> tuple[str, ...]:
     """Of a soak by its windows, of a shorter leg by its thirds; nothing where it fell behind."""
     if summary.is_behind:
         return ()
     if summary.drifts:
         return tuple(soak_notes(summary.leg, summary.drifts))
-    return drift_notes(summary.leg, records)
+    return drift_notes(summary.leg, records, figures)
 
 
 def _behind_note(summary: LegSummary) -> str:
@@ -133,23 +147,25 @@ def _clock_notes(measurement: Measurement) -> Iterator[str]:
         yield f"the capture ring had no room for {client.lost_packets} packets"
 
 
-def summarise_concurrency(
-    concurrency: int, records: Sequence[RequestRecord], slo: Slo | None
+def summarise_leg(
+    leg: Leg,
+    records: Sequence[RequestRecord],
+    slo: Slo | None,
+    measured: Sequence[RequestFigures] | None = None,
 ) -> LegSummary:
-    """The figures of the measured (not warm-up) requests of one closed loop."""
-    return summarise_leg(Leg(concurrency=concurrency), records, slo)
+    """The figures of the measured (not warm-up) requests of one leg.
 
-
-def summarise_leg(leg: Leg, records: Sequence[RequestRecord], slo: Slo | None) -> LegSummary:
-    """The figures of the measured (not warm-up) requests of one leg."""
+    `measured` are those of each good one, in their order, where they were measured already.
+    """
     answered = [record for record in records if record.outcome == "ok"]
     good = [record for record in answered if not record.void]
-    figures = [measure_request(record) for record in good]
+    figures = _measure_good(good) if measured is None else measured
     duration_s = _duration_s(records)
     tpot = distribution(_present(figure.tpot_ms for figure in figures))
     tokens = [record.completion_tokens for record in answered]
     is_counted = bool(good) and min(tokens) >= 0 and duration_s > 0
-    chunks = sum(len(token_chunks(record)) for record in answered)
+    chunks = sum(len(figure.gaps_ms) + 1 for figure in figures)
+    chunks += sum(len(token_chunks(record)) for record in answered if record.void)
     summary = LegSummary(
         concurrency=leg.concurrency,
         rate_rps=leg.rate_rps,
@@ -262,8 +278,8 @@ def _duration_s(records: Sequence[RequestRecord]) -> float:
 
 
 def _shared_stamp_share(figures: Sequence[RequestFigures]) -> float:
-    gaps = [gap for figure in figures for gap in figure.gaps_ms]
-    return sum(gap == 0.0 for gap in gaps) / len(gaps) if gaps else 0.0
+    gaps = sum(len(figure.gaps_ms) for figure in figures)
+    return sum(figure.gaps_ms.count(0.0) for figure in figures) / gaps if gaps else 0.0
 
 
 def _present(values: Iterable[float | None]) -> list[float]:

@@ -6,9 +6,11 @@ import msgspec
 
 from trt_nemotron.document import Value
 from trt_nemotron.errors import InvalidInput
+from trt_nemotron.measure.bench.client_health import ClockSource
 from trt_nemotron.measure.bench.figures.drift import Drift
 from trt_nemotron.measure.bench.figures.percentiles import samples_needed
-from trt_nemotron.measure.bench.values import ClockSource, Leg, RequestOutcome
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import RequestOutcome
 
 LatencyName = Literal["ttft_ms", "ttfa_ms", "tpot_ms", "itl_ms", "e2e_ms"]
 LATENCIES: tuple[LatencyName, ...] = ("ttft_ms", "ttfa_ms", "tpot_ms", "itl_ms", "e2e_ms")
@@ -238,6 +240,7 @@ class Summary(Value, frozen=True, kw_only=True):
         clock: the least exact clock that stamped any measured request.
         invalid_reasons: why no figure of this run may be judged; empty for a sound run.
         lateness_reasons: those of them that lie in chunks read late; see `validity`.
+        failures: legs with requests that were not what was asked for; see `failures`.
         notes: findings that a reader of the figures should know, one sentence each.
     """
 
@@ -247,6 +250,7 @@ class Summary(Value, frozen=True, kw_only=True):
     slo: Slo | None = None
     invalid_reasons: tuple[str, ...] = ()
     lateness_reasons: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

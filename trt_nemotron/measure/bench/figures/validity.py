@@ -5,11 +5,14 @@ the first token was among them, TTFT is too long by as much as the reader was la
 sends in bursts looks the same on the wire, so the client's own lateness decides whose doing it was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from trt_nemotron.measure.bench.client_health import ClientHealth
+from trt_nemotron.measure.bench.figures.far_clocks import far_clock_reasons, late_start_reasons
 from trt_nemotron.measure.bench.figures.percentiles import interpolate
 from trt_nemotron.measure.bench.figures.request_figures import RequestFigures, measure_request
-from trt_nemotron.measure.bench.values import ClientHealth, Leg, Measurement, RequestRecord
+from trt_nemotron.measure.bench.leg import Leg
+from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 
 MOST_CPU_SHARE = 0.85
 """Of one core; above it a one-thread client is no longer waiting for the server."""
@@ -43,26 +46,39 @@ def find_invalid_reasons(
     return (
         *_cpu_reasons(measurement.client),
         *_void_reasons(measurement),
+        *far_clock_reasons(measurement),
+        *late_start_reasons(measurement),
         *(find_lateness_reasons(measurement) if lateness is None else lateness),
     )
 
 
-def find_lateness_reasons(measurement: Measurement) -> tuple[str, ...]:
+def find_lateness_reasons(
+    measurement: Measurement, figures: Mapping[Leg, Sequence[RequestFigures]] | None = None
+) -> tuple[str, ...]:
     """Those reasons that lie in chunks read late.
 
     Lateness has a direction: TTFT and E2E can only have come out too long, throughput too low, and
     TPOT too short by a known amount. So a gate may still find a bound kept, though never missed.
+
+    Args:
+        measurement: with its raw records.
+        figures: of each leg's good requests, where they were measured already.
     """
-    good = _good_records(measurement)
+    if figures is None:
+        figures = _figures_of_legs(measurement)
     return tuple(
         reason
-        for leg in dict.fromkeys(record.leg for record in good)
-        for reason in find_lag_reasons(
-            leg,
-            [record for record in good if record.leg == leg],
-            measurement.client,
-        )
+        for leg, measured in figures.items()
+        if measured
+        for reason in find_lag_reasons(leg, measured, measurement.client)
     )
+
+
+def _figures_of_legs(measurement: Measurement) -> dict[Leg, list[RequestFigures]]:
+    found: dict[Leg, list[RequestFigures]] = {}
+    for record in _good_records(measurement):
+        found.setdefault(record.leg, []).append(measure_request(record))
+    return found
 
 
 def _good_records(measurement: Measurement) -> list[RequestRecord]:
@@ -87,12 +103,11 @@ def _void_reasons(measurement: Measurement) -> Iterator[str]:
 
 
 def find_lag_reasons(
-    leg: Leg, good: Sequence[RequestRecord], client: ClientHealth
+    leg: Leg, figures: Sequence[RequestFigures], client: ClientHealth
 ) -> Iterator[str]:
-    """Reasons that lie in the client's lateness in one leg; `good` are all of its `ok` ones."""
+    """Reasons that lie in the client's lateness in one leg; `figures` are of all its good ones."""
     title = leg.title
     lag_ms = _timer_lag_ms(leg, client)
-    figures = [measure_request(record) for record in good]
     tolerated_ms = MOST_LAG_SHARE * _median([figure.service_ttft_ms for figure in figures])
     doubtful = doubtful_share(figures)
     if doubtful > MOST_DOUBTFUL and lag_ms > tolerated_ms:

@@ -1,18 +1,18 @@
 """One plain GET between two legs, which always ends; never while requests are under way."""
 
-import time
-from typing import TYPE_CHECKING
-
 from trt_nemotron.errors import EndpointUnfit
+from trt_nemotron.measure.bench.clock import Clock, SystemClock, WallClockTrack
 from trt_nemotron.measure.bench.server_side.snapshot import Fetch
 from trt_nemotron.measure.bench.wire.address import Address
-
-if TYPE_CHECKING:
-    import http.client
+from trt_nemotron.measure.bench.wire.exchange import Exchange
+from trt_nemotron.measure.bench.wire.framing import NotHttp
+from trt_nemotron.measure.bench.wire.http_request import build_request
+from trt_nemotron.measure.bench.wire.http_response import read_response
+from trt_nemotron.measure.bench.wire.load import Load
+from trt_nemotron.measure.bench.wire.loop import run_closed_loop
 
 LONGEST_S = 5.0
 MOST_BYTES = 8 << 20
-_PIECE_BYTES = 1 << 16
 
 
 def make_fetch(address: Address, api_key: str = "", longest_s: float = LONGEST_S) -> Fetch:
@@ -24,49 +24,37 @@ def make_fetch(address: Address, api_key: str = "", longest_s: float = LONGEST_S
     return fetch
 
 
-def get_text(address: Address, path: str, api_key: str, longest_s: float) -> str | None:
+def get_text(
+    address: Address, path: str, api_key: str, longest_s: float, clock: Clock | None = None
+) -> str | None:
     """The text at `path`; `None` for any status but 200.
 
     Raises:
         EndpointUnfit: no connection, no HTTP, too slow or too much.
     """
-    import http.client
-
-    connection = _connect(address, longest_s)
-    headers = {"Accept": "text/plain, application/json", "Connection": "close"}
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    try:
-        connection.request("GET", f"{address.path}{path}", headers=headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            return None
-        return _read(response, time.monotonic() + longest_s).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as fault:
-        raise EndpointUnfit(
-            f"{address.root}{path} cannot be read", evidence=str(fault) or type(fault).__name__
-        ) from fault
-    finally:
-        connection.close()
+    clock = clock or SystemClock()
+    longest_ns = int(longest_s * 1e9)
+    load = Load(
+        requests=[build_request(address, "GET", path, api_key=api_key)],
+        concurrency=1,
+        spread_ns=0,
+        timeout_ns=longest_ns,
+        deadline_ns=clock.monotonic_ns() + 3 * longest_ns,
+    )
+    result = run_closed_loop(address, load, clock, WallClockTrack(clock), asks_for_stamps=False)
+    return _read(result.exchanges[0], f"{address.root}{path}")
 
 
-def _connect(address: Address, longest_s: float) -> "http.client.HTTPConnection":
-    import http.client
-
-    host, port = address.host, int(address.host_header.rpartition(":")[2])
-    if address.tls is not None:
-        return http.client.HTTPSConnection(host, port, timeout=longest_s, context=address.tls)
-    return http.client.HTTPConnection(host, port, timeout=longest_s)
-
-
-def _read(response: "http.client.HTTPResponse", deadline: float) -> bytes:
-    import http.client
-
-    body = b""
-    while piece := response.read1(_PIECE_BYTES):
-        body += piece
-        if len(body) > MOST_BYTES or time.monotonic() > deadline:
-            raise http.client.HTTPException(f"no end after {len(body)} bytes")
-    if response.length:
-        raise http.client.HTTPException(f"{response.length} bytes are missing")
-    return body
+def _read(exchange: Exchange, url: str) -> str | None:
+    size = len(exchange.received)
+    fault = "" if exchange.ending == "complete" else exchange.fault
+    if size > MOST_BYTES:
+        fault = f"{size:,} bytes"
+    if not fault:
+        try:
+            response = read_response(exchange.received, (size,), (exchange.ended_ns,))
+        except NotHttp as damage:
+            fault = str(damage)
+        else:
+            return response.body.decode("utf-8", "replace") if response.status == 200 else None
+    raise EndpointUnfit(f"{url} cannot be read", evidence=fault)

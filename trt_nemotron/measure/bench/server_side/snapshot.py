@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from trt_nemotron.errors import EndpointUnfit, InvalidInput
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.server_side.exposition import Sample, read_samples
 from trt_nemotron.measure.bench.server_side.names import (
     FAMILIES,
@@ -15,7 +16,8 @@ from trt_nemotron.measure.bench.server_side.names import (
     Family,
     Quantity,
 )
-from trt_nemotron.measure.bench.values import Leg, ServerSide
+from trt_nemotron.measure.bench.values import ServerSide
+from trt_nemotron.openai.untrusted import read_json
 
 Fetch = Callable[[str], str | None]
 """The text at a path of the server; `None` for any status but 200."""
@@ -152,8 +154,8 @@ def _totals(samples: Iterable[Sample], family: Family) -> dict[Quantity, Total]:
 def _perf_records(fetch: Fetch) -> list[object] | None:
     """TensorRT-LLM's list, which is emptied by reading; `None` where there is none."""
     try:
-        tree = msgspec.json.decode((fetch(PERF_METRICS_PATH) or "").encode())
-    except (msgspec.DecodeError, EndpointUnfit):
+        tree = read_json(fetch(PERF_METRICS_PATH) or "")
+    except (ValueError, EndpointUnfit):
         return None
     return tree if isinstance(tree, list) else None
 

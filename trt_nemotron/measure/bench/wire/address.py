@@ -93,7 +93,9 @@ def _not_a_root(url: str) -> InvalidInput:
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # Bytes where that will do: for text Python imports its tables of international names.
+        name = host.encode() if host.isascii() else host
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as fault:
         raise EndpointUnfit(
             f"the host name {host!r} does not resolve",

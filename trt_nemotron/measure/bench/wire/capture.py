@@ -6,39 +6,62 @@ not to a read. What cannot be had for sure is void and says why; no other clock 
 
 import time
 from bisect import bisect_left, bisect_right
+from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
 from trt_nemotron.measure.bench.clock import WallClockTrack
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.packet_ring import RETIRE_MS, Block, PacketRing
-from trt_nemotron.measure.bench.wire.segments import Flow, follow_flows, read_segments
+from trt_nemotron.measure.bench.wire.segments import Flow, Flows, follow_flows, read_segments
 from trt_nemotron.measure.bench.wire.stamps import TOLERANCE_NS, Stamps
 
 _SETTLE_S = 2.4 * RETIRE_MS / 1e3
 """A block that is not full is handed over within two periods of the kernel's timer."""
+MOST_WAITING = 250_000
+"""Packets of 136 bytes that wait for the end of the loop; of more, the oldest are read."""
+_PIECE = 8 << 20
+"""Bytes that lie together and are given back together."""
 
 
 class Capture:
-    """Packets of one loop, taken out of the ring while it runs and looked at afterwards."""
+    """Packets of one loop, taken out of the ring while it runs and looked at afterwards.
 
-    __slots__ = ("_blocks", "_data", "_lost_before", "_ring")
+    Of a long one they are looked at on the way, a microsecond each: in every round as many of the
+    oldest as have come.
 
-    def __init__(self, ring: PacketRing) -> None:
+    Args:
+        ring: open, and closed by whoever opened it.
+        most_waiting: packets that may wait for the end.
+    """
+
+    __slots__ = ("_blocks", "_data", "_flows", "_lost_before", "_most_waiting", "_ring", "_waiting")
+
+    def __init__(self, ring: PacketRing, most_waiting: int = MOST_WAITING) -> None:
         self._ring = ring
-        self._blocks: list[Block] = []
+        self._most_waiting = most_waiting
+        self._blocks: deque[Block] = deque()
         self._data = bytearray()
+        self._waiting = 0
+        self._flows: Flows = {}
         ring.drain()  # what passed before is none of ours
         self._lost_before = ring.lost
 
     def drain(self) -> None:
         """Take what there is.
 
-        All of it lies in one piece of memory, which the system gets back as soon as it is read.
+        It lies in few pieces of memory, which the system gets back as soon as they are read.
         """
         for block in self._ring.drain():
+            if len(self._data) > _PIECE:
+                self._data = bytearray()
             self._blocks.append(Block(self._data, len(self._data) + block.first, block.packets))
             self._data += block.data
+            self._waiting += block.packets
+        while self._waiting > self._most_waiting:
+            oldest = self._blocks.popleft()
+            self._waiting -= oldest.packets
+            follow_flows(read_segments((oldest,)), self._flows)
 
     def shows(self, port: int, longest_s: float = _SETTLE_S) -> bool:
         """Whether a connection that was opened from `port` turns up within that time."""
@@ -55,8 +78,9 @@ class Capture:
         """Wait for the last packets, then read them all."""
         time.sleep(settle_s)
         self.drain()
-        flows = follow_flows(read_segments(self._blocks))
-        self._blocks, self._data = [], bytearray()
+        flows = follow_flows(read_segments(self._blocks), self._flows)
+        self._blocks, self._data, self._waiting = deque(), bytearray(), 0
+        self._flows = {}
         return PacketTimes(flows, self._ring.lost - self._lost_before)
 
 
@@ -68,7 +92,7 @@ class PacketTimes:
         lost: packets of this loop, ours or others' with the same server, that the ring missed.
     """
 
-    flows: dict[int, list[Flow]]
+    flows: Flows
     lost: int = 0
 
     @property

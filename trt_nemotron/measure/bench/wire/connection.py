@@ -4,26 +4,19 @@ The hot path is `on_readable`: one system call, one clock reading, one append, a
 question whether the response may have ended. Nothing is parsed here.
 
 A lazy connection is one whose times come from captured packets. It asks the kernel to wake us only
-when as many bytes are there as the response will probably have (`SO_RCVLOWAT`, see socket(7)), and
-is otherwise read on every tick of the loop.
+when as many bytes are there as the response will probably have (`Line.wake_at`), and is otherwise
+read on every tick of the loop.
 """
 
-import contextlib
-import errno
-import os
 import selectors
-import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
 
 from trt_nemotron.measure.bench.clock import Clock
 from trt_nemotron.measure.bench.wire.address import Address
 from trt_nemotron.measure.bench.wire.exchange import AncillaryData, Ending, Exchange, Read
 from trt_nemotron.measure.bench.wire.framing import EndDetector, NotHttp
-from trt_nemotron.measure.bench.wire.stamps import ANCILLARY_SIZE, ask_for_kernel_stamps
-
-if TYPE_CHECKING:
-    from trt_nemotron.measure.bench.wire.tls import TlsSocket
+from trt_nemotron.measure.bench.wire.line import Line, Socket
+from trt_nemotron.measure.bench.wire.stamps import ANCILLARY_SIZE
 
 FIRST_BUFFER_SIZE = 256 * 1024
 _LEAST_ROOM = 32 * 1024
@@ -51,8 +44,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_address",
-        "_asks_for_stamps",
         "_buffer",
         "_clock",
         "_connect_ns",
@@ -61,11 +52,9 @@ class Connection:
         "_is_lazy",
         "_is_silent",
         "_is_suspect",
-        "_least",
+        "_line",
         "_on_end",
         "_on_suspicion",
-        "_opened_ns",
-        "_port",
         "_position",
         "_previous",
         "_reads",
@@ -80,7 +69,6 @@ class Connection:
         "expected_size",
         "has_kernel_stamps",
         "is_busy",
-        "is_open",
         "started_ns",
         "was_found_closed",
     )
@@ -96,53 +84,43 @@ class Connection:
         asks_for_stamps: bool = True,
         is_lazy: bool = False,
     ) -> None:
-        self._address = address
         self._selector = selector
         self._clock = clock
         self._on_end = on_end
         self._on_suspicion = on_suspicion
-        self._socket: socket.socket | TlsSocket | None = None
+        self._line = Line(
+            address,
+            selector,
+            clock,
+            self._on_open,
+            self._on_refused,
+            asks_for_stamps=asks_for_stamps,
+        )
         self._buffer = bytearray(FIRST_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._request = memoryview(b"")
         self._detector = EndDetector()
         self._index = self._previous = -1
-        self._connect_ns = self._opened_ns = self._sent_ns = self._send_call_ns = 0
-        self._port = self._received = self._requested = 0
-        self._position = 0
+        self._connect_ns = self._sent_ns = self._send_call_ns = 0
+        self._received = self._requested = self._position = 0
         self._reads: list[Read] = []
         self._is_lazy = is_lazy
-        self._is_silent = False
-        self._is_suspect = False
-        self._least = 1
-        self._asks_for_stamps = asks_for_stamps
-        self.expected_size = 0
-        self.has_kernel_stamps = False
-        self.is_busy = False
-        self.is_open = False
-        self.started_ns = 0
-        self.was_found_closed = False
+        self._is_silent = self._is_suspect = False
+        self._socket: Socket | None = None
+        self.expected_size = self.started_ns = 0
+        self.has_kernel_stamps = self.is_busy = self.was_found_closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent at once."""
+        return self._socket is not None
 
     def open(self) -> None:
         """Begin to connect; `is_open` tells when that is done."""
-        self.close()
-        self._opened_ns = self._clock.monotonic_ns()
-        raw = socket.socket(self._address.family, socket.SOCK_STREAM)
-        self._socket = raw
-        raw.setblocking(False)  # noqa: FBT003 - the standard library has no name for it
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.has_kernel_stamps = self._asks_for_stamps and ask_for_kernel_stamps(raw)
+        self._socket = None
         self._received = self._requested = 0
-        self._least = 1
-        status = raw.connect_ex(self._address.socket_address)
-        if status not in {0, errno.EINPROGRESS}:
-            self._fail_to_connect(os.strerror(status))
-            return
-        if self._address.tls is not None:
-            from trt_nemotron.measure.bench.wire.tls import TlsSocket
-
-            self._socket = TlsSocket(raw, self._address.tls, self._address.host)
-        self._selector.register(self._socket, selectors.EVENT_WRITE, self._on_connected)
+        self._line.open()
+        self.has_kernel_stamps = self._line.has_kernel_stamps
 
     def start(self, index: int, request: bytes) -> None:
         """Send `request`, over the open connection where there is one, else over a new one."""
@@ -156,12 +134,12 @@ class Connection:
         self._previous = self._index
         self._index = index
         self._sent_ns = self._send_call_ns = 0
-        if self.is_open and self._is_alive():
+        if self.is_open and self._line.is_alive():
             self._send()
-        elif self.is_open or self._socket is None:
+        elif self.is_open or self._line.is_closed:
             self.was_found_closed |= self.is_open
             self.open()
-        # else it is still connecting, and `_on_connected` goes on
+        # else it is still connecting, and `_on_open` goes on
 
     def on_tick(self) -> None:
         """What can wait: lazy reading, and a look at the framing when nothing more came."""
@@ -196,57 +174,19 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket, if there is one."""
-        if self._socket is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(self._socket)
-            self._socket.close()
         self._socket = None
-        self.is_open = False
+        self._line.close()
 
-    def _on_connected(self) -> None:
-        if self._socket is None:
-            return
-        status = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if status:
-            self._fail_to_connect(os.strerror(status))
-            return
-        if self._address.tls is not None and not self._shake_hands():
-            return
-        self._connect_ns = self._clock.monotonic_ns() - self._opened_ns
-        self._port = self._socket.getsockname()[1]
-        self.is_open = True
-        self._selector.modify(self._socket, selectors.EVENT_READ, self.on_readable)
+    def _on_open(self, opened: Socket, took_ns: int) -> None:
+        self._socket = opened
+        self._connect_ns = took_ns
+        self._selector.modify(opened, selectors.EVENT_READ, self.on_readable)
         if self.is_busy:
             self._send()
 
-    def _shake_hands(self) -> bool:
-        """Go on with the TLS handshake; `_on_connected` is called again until it is done."""
-        connection = cast("TlsSocket", self._socket)
-        try:
-            is_done = connection.handshake()
-        except OSError as fault:
-            self._fail_to_connect(f"the TLS handshake failed: {fault.strerror or fault}")
-            return False
-        if not is_done:
-            self._selector.modify(connection, selectors.EVENT_READ, self._on_connected)
-        return is_done
-
-    def _fail_to_connect(self, fault: str) -> None:
-        self.close()
+    def _on_refused(self, fault: str) -> None:
         if self.is_busy:
             self._end("not_connected", fault)
-
-    def _is_alive(self) -> bool:
-        """Whether an idle connection is still open: its server may have closed it meanwhile."""
-        if self._socket is None:
-            return False
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return True
-        except OSError:
-            return False
-        return False  # closed, or bytes that nobody asked for
 
     def _send(self) -> None:
         connection = self._socket
@@ -268,18 +208,14 @@ class Connection:
         self._send_call_ns = self._clock.monotonic_ns() - before
         self._sent_ns = before
         if self._is_lazy:
-            self._set_waiting(connection)
+            self._set_waiting()
         if self._selector.get_key(connection).events != selectors.EVENT_READ:
             self._selector.modify(connection, selectors.EVENT_READ, self.on_readable)
 
-    def _set_waiting(self, connection: "socket.socket | TlsSocket") -> None:
+    def _set_waiting(self) -> None:
         """Let a lazy connection wake us when what is still expected is there."""
         missing = self.expected_size - self._position if self.expected_size else _LARGEST_WAIT
-        least = min(max(1, missing), _LARGEST_WAIT)
-        if least == self._least:
-            return
-        self._least = least
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+        self._line.wake_at(min(max(1, missing), _LARGEST_WAIT))
 
     def on_readable(self) -> None:  # noqa: C901 - one function: it is the hot path
         """Read what is there: the hot path."""
@@ -287,7 +223,7 @@ class Connection:
         if connection is None:
             return
         if not self.is_busy:  # closed by the server, or bytes that nobody asked for
-            if not self._is_alive():
+            if not self._line.is_alive():
                 self.was_found_closed = True
                 self.close()
             return
@@ -318,7 +254,7 @@ class Connection:
             self._grow()
         # Only near the end: until then what is expected cannot be there before the next tick.
         if self._is_lazy and self.expected_size - position < _NEAR_READS * count:
-            self._set_waiting(connection)
+            self._set_waiting()
 
     def _on_break(self, ending: Ending, fault: str) -> None:
         self.examine()
@@ -350,7 +286,7 @@ class Connection:
             reads=tuple(self._reads),
             ending=ending,
             fault=fault,
-            port=self._port,
+            port=self._line.port,
             request_end=self._requested,
             response_begin=self._received,
             previous=self._previous,

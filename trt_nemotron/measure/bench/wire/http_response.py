@@ -1,7 +1,9 @@
 """A recorded HTTP response read after the run: status, headers, the body in pieces with times."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from trt_nemotron.measure.bench.wire.framing import (
     LONGEST_CHUNK_LINE,
@@ -12,6 +14,8 @@ from trt_nemotron.measure.bench.wire.framing import (
     chunk_size,
     read_head,
 )
+
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,50 @@ def read_response(received: bytes, ends: Sequence[int], times: Sequence[int]) ->
     head, body_start = _read_final_head(received)
     if head is None:
         return Response(None, ())
+    pieces = (
+        _read_single_chunks(received, body_start, ends, times) if head.body == "chunked" else []
+    )
+    return Response(head, tuple(pieces or _read_pieces(head, received, body_start, ends, times)))
+
+
+def _read_single_chunks(
+    received: bytes, begin: int, ends: Sequence[int], times: Sequence[int]
+) -> list[tuple[int, bytes]]:
+    """The pieces of a body of which every read brought one chunk: mostly so, and in half the time.
+
+    Nothing for any other body: one that is cut off or broken, that has trailers or extensions, or a
+    CRLF that is none of the framing's. The long way reads those, or says what is wrong with them.
+    """
+    parts = received[begin:].split(b"\r\n")
+    sizes, chunks = parts[:-3:2], parts[1:-3:2]
+    if parts[-3:] != [b"0", b"", b""] or b"".join(sizes).strip(_HEX_DIGITS) or b"" in chunks:
+        return []
+    try:
+        if not chunks or list(map(chunk_size, sizes)) != list(map(len, chunks)):
+            return []
+    except NotHttp:
+        return []
+    bounds = list(accumulate([len(part) + 2 for part in parts[:-3]], initial=begin))[2::2]
+    first = bisect_right(ends, begin)
+    last = first + len(chunks) - 1
+    # The last one may have brought the end of the body as well.
+    if list(ends[first:last]) != bounds[:-1] or last >= len(ends) or ends[last] < bounds[-1]:
+        return []
+    return list(zip(times[first : last + 1], chunks, strict=True))
+
+
+def _read_pieces(
+    head: Head, received: bytes, begin: int, ends: Sequence[int], times: Sequence[int]
+) -> list[tuple[int, bytes]]:
     decoder = BodyDecoder(head)
     pieces: list[tuple[int, bytes]] = []
-    begin = body_start
     for end, time in zip(ends, times, strict=True):
         if end > begin:
             piece = decoder.feed(received[begin:end])
             begin = end
             if piece:
                 pieces.append((time, piece))
-    return Response(head, tuple(pieces))
+    return pieces
 
 
 def _read_final_head(received: bytes) -> tuple[Head | None, int]:

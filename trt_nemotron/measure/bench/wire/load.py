@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from trt_nemotron.measure.bench.wire.capture import PacketTimes
-from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.processors import Processors
+from trt_nemotron.measure.bench.wire.recording import Recording
 from trt_nemotron.measure.bench.wire.run_queue import RunQueue
 
 
@@ -71,7 +71,7 @@ class LoadResult:
         connections: how many were used.
     """
 
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: Recording = field(default_factory=Recording)
     lags_ns: list[int] = field(default_factory=list)
     are_kernel_stamps_asked: bool = True
     cpu_ns: int = 0

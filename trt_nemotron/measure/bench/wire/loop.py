@@ -7,26 +7,28 @@ import math
 import select
 import selectors
 import time
-from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from trt_nemotron.errors import EndpointUnfit, NoValidMeasurement
 from trt_nemotron.measure.bench.clock import Clock, WallClockTrack
 from trt_nemotron.measure.bench.wire.address import Address
 from trt_nemotron.measure.bench.wire.capture import Capture
 from trt_nemotron.measure.bench.wire.connection import Connection
 from trt_nemotron.measure.bench.wire.exchange import Exchange
 from trt_nemotron.measure.bench.wire.load import Load, LoadResult, Terms
+from trt_nemotron.measure.bench.wire.patience import Patience
+from trt_nemotron.measure.bench.wire.pool import Pool
 from trt_nemotron.measure.bench.wire.processors import read_processors
+from trt_nemotron.measure.bench.wire.response_sizes import ResponseSizes
 from trt_nemotron.measure.bench.wire.run_queue import read_run_queue
 from trt_nemotron.measure.bench.wire.sources.closed import ClosedSource
 from trt_nemotron.measure.bench.wire.sources.protocol import NEVER, Order, Source
 from trt_nemotron.measure.bench.wire.sources.stock import Stock
 from trt_nemotron.measure.bench.wire.undisturbed import undisturbed
 
-__all__ = ["Load", "LoadResult", "Terms", "run_closed_loop", "run_loop"]
+MakePool = Callable[[Callable[[Address], Connection]], Pool]
+"""Makes a pool of what connects to a server."""
 
 TICK_NS = 5_000_000
 """Between two looks at the wall clock and the loop's own lag."""
@@ -34,18 +36,11 @@ LAZY_TICK_NS = 50_000_000
 """The same with captured packets, and between two readings of all that came meanwhile."""
 _REST_NS = 50_000_000
 """Between two looks at time-outs and progress."""
-_EXPECTED_QUANTILE = 0.1
-"""Of the sizes of earlier responses. One response in ten is shorter, and its end is seen at the
-next tick; of the others some last chunks are read one by one."""
 _PROGRESS_NS = 200_000_000
 CONNECT_TIMEOUT_NS = 10_000_000_000
-FEWEST_FAILURES_TO_STOP = 3
 _NS_PER_MS = 1_000_000
-SPARE_CONNECTIONS = 4
-"""Open and free, kept ready by a loop whose connections grow with need."""
 _HIGHEST_SELECT = 1024
 """select(2) takes no file descriptor from here on."""
-_MOST_SIZES = 4096
 _FEWEST_TO_COLLECT = 32
 """Requests of a loop from which on garbage is worth collecting before it."""
 
@@ -86,12 +81,14 @@ def run_loop(  # noqa: PLR0917 - as `run_closed_loop`
     *,
     capture: Capture | None = None,
     asks_for_stamps: bool = True,
+    make_pool: MakePool | None = None,
 ) -> LoadResult:
     """Send what `source` has, record what comes back; every socket is closed afterwards.
 
     `track` is sampled on every tick; `on_progress` is told the number of ended requests, five times
     a second at most. With a `capture`, times come from packets and bytes are read lazily; without
-    one, the kernel is asked to stamp each read unless `asks_for_stamps` says no.
+    one, the kernel is asked to stamp each read unless `asks_for_stamps` says no. `make_pool` makes
+    the pool of connections where not all of them lead to `address`.
 
     Raises:
         EndpointUnfit: the server stopped answering.
@@ -102,10 +99,21 @@ def run_loop(  # noqa: PLR0917 - as `run_closed_loop`
         selectors.DefaultSelector() as selector,
         undisturbed(is_short=is_short) as niceness,
     ):
-        loop = _Loop(source, terms, clock, track, selector, on_progress, capture)
+        loop = _Loop(
+            address,
+            source,
+            terms,
+            clock,
+            track,
+            selector,
+            on_progress,
+            capture,
+            make_pool,
+            asks_for_stamps=asks_for_stamps and capture is None,
+        )
         loop.result.niceness = niceness
         try:
-            loop.connect(address, asks_for_stamps=asks_for_stamps and capture is None)
+            loop.connect()
             loop.run()
         finally:
             loop.close()
@@ -115,6 +123,7 @@ def run_loop(  # noqa: PLR0917 - as `run_closed_loop`
 class _Loop:
     def __init__(  # noqa: PLR0917 - called in one place, right above
         self,
+        address: Address,
         source: Source,
         terms: Terms,
         clock: Clock,
@@ -122,6 +131,9 @@ class _Loop:
         selector: selectors.BaseSelector,
         on_progress: Callable[[int], None] | None,
         capture: Capture | None,
+        make_pool: MakePool | None,
+        *,
+        asks_for_stamps: bool,
     ) -> None:
         self.result = LoadResult()
         self._source = source
@@ -132,48 +144,46 @@ class _Loop:
         self._on_progress = on_progress
         self._capture = capture
         self._tick_length_ns = TICK_NS if capture is None else LAZY_TICK_NS
-        self._sizes: list[int] = []
+        self._sizes = ResponseSizes()
+        self._patience = Patience(terms, source.total)
         self._started = 0
-        self._failures = 0
         self._ended: list[Connection] = []
-        self._free: list[Connection] = []
         self._suspects: deque[Connection] = deque()
         self._full_until_ns = 0
         self._tick_ns = 0
         self._rest_ns = 0
         self._told_ns = 0
-        self._connections: list[Connection] = []
         self._selector_number = _number_of(selector)
 
-    def connect(self, address: Address, *, asks_for_stamps: bool) -> None:
-        """Open the connections that are needed at first, before any clock runs."""
-        self._make = partial(
-            Connection,
-            address,
-            self._selector,
-            self._clock,
-            self._on_end,
-            self._suspects.append,
-            asks_for_stamps=asks_for_stamps,
-            is_lazy=self._capture is not None,
-        )
-        for _ in range(min(self._terms.opened_ahead or self._terms.streams, self._terms.streams)):
-            self._add_connection()
-        self._free.reverse()  # the first one opened is the first one used
-        self._await_connections()
+        def connect(server: Address) -> Connection:
+            return Connection(
+                server,
+                selector,
+                clock,
+                self._on_end,
+                self._suspects.append,
+                asks_for_stamps=asks_for_stamps,
+                is_lazy=capture is not None,
+            )
 
-    def _add_connection(self) -> None:
-        connection = self._make()
-        self._connections.append(connection)
-        self._free.append(connection)
-        connection.open()
+        self._pool = (
+            Pool(partial(connect, address), terms.streams, is_reusing=terms.is_reusing)
+            if make_pool is None
+            else make_pool(connect)
+        )
+
+    def connect(self) -> None:
+        """Open the connections that are needed at first, before any clock runs."""
+        self._pool.open_ahead(self._terms.opened_ahead or self._terms.streams)
+        patience_ns = min(CONNECT_TIMEOUT_NS, self._terms.timeout_ns)
+        self._pool.await_open(self._selector, self._clock, self._clock.monotonic_ns() + patience_ns)
 
     def run(self) -> None:
         """Serve the source until it has no more and every request has ended."""
+        self._source.begin(self._clock.monotonic_ns())  # may wait for others; only then do we count
         process_cpu, cpu = time.process_time_ns(), time.thread_time_ns()
         queue, processors = read_run_queue(), read_processors()
         begin = self._clock.monotonic_ns()
-        self._source.begin(begin)
         self._track.sample()
         self._tick_ns = begin + self._tick_length_ns
         while self._is_unfinished:
@@ -190,45 +200,27 @@ class _Loop:
             or self._source.next_due_ns(self._clock.monotonic_ns()) < NEVER
         )
 
-    @property
-    def _can_start(self) -> bool:
-        """Whether a connection is free, or one more may be opened."""
-        return bool(self._free) or len(self._connections) < self._terms.streams
-
     def _conclude(self, begin: int, cpu: int, process_cpu: int) -> None:
         self.result.wall_ns = self._clock.monotonic_ns() - begin
         self.result.cpu_ns = time.thread_time_ns() - cpu
         self.result.process_cpu_ns = time.process_time_ns() - process_cpu
-        self.result.are_kernel_stamps_asked = all(c.has_kernel_stamps for c in self._connections)
-        self.result.connections = len(self._connections)
-        end = self._clock.monotonic_ns() + self._terms.linger_ns
-        while any(c.is_open for c in self._connections) and self._clock.monotonic_ns() < end:
-            for key, _ in self._selector.select(0.005):
-                key.data()
-        self.result.was_found_closed = any(c.was_found_closed for c in self._connections)
+        connections = self._pool.connections
+        self.result.are_kernel_stamps_asked = all(c.has_kernel_stamps for c in connections)
+        self.result.connections = len(connections)
+        linger_ns = self._terms.linger_ns
+        self._pool.watch(self._selector, self._clock, self._clock.monotonic_ns() + linger_ns)
+        self.result.was_found_closed = any(c.was_found_closed for c in connections)
         if self._capture is not None:
             self.result.packets = self._capture.conclude()
 
     def close(self) -> None:
         """Close every socket."""
-        for connection in self._connections:
-            connection.close()
-
-    def _await_connections(self) -> None:
-        """Wait until each connection is open or refused; what is refused is tried again, and then
-        counted, when its first request is due.
-        """
-        give_up = self._clock.monotonic_ns() + min(CONNECT_TIMEOUT_NS, self._terms.timeout_ns)
-        while self._selector.get_map() and not all(c.is_open for c in self._connections):
-            for key, _ in self._selector.select(0.05):
-                key.data()
-            if self._clock.monotonic_ns() > give_up:
-                return
+        self._pool.close()
 
     def _turn(self) -> None:
         """Wait for the next event, serve what there is, then begin what may begin."""
         armed = self._clock.monotonic_ns()
-        due = self._source.next_due_ns(armed) if self._can_start else NEVER
+        due = self._source.next_due_ns(armed) if self._pool.has_room else NEVER
         woken = self._wait(armed, due)
         now = self._clock.monotonic_ns()
         if now >= self._tick_ns:
@@ -238,8 +230,8 @@ class _Loop:
             self._suspects.popleft().examine()
             self._serve(0)
         if self._ended:
-            self._free_ended()
-        if self._can_start:
+            self._put_back_ended()
+        if self._pool.has_room:
             self._start_due()
 
     def _wait(self, armed: int, due: int) -> int:
@@ -262,64 +254,38 @@ class _Loop:
         for key, _ in self._selector.select(wait_s):
             key.data()
 
-    def _free_ended(self) -> None:
-        """Connections whose requests have ended can be used again."""
-        if not self._can_start:
+    def _put_back_ended(self) -> None:
+        if not self._pool.has_room:
             self._full_until_ns = self._clock.monotonic_ns()
         ended, self._ended = self._ended, []
-        is_scheduled = self._source.is_scheduled
-        for connection in ended:
-            if not self._terms.is_reusing or connection.was_found_closed:
-                connection.close()
-            if is_scheduled and not connection.is_open:
-                connection.open()
-            self._free.append(connection)
+        self._pool.put_back(ended, is_opened_at_once=self._source.is_scheduled)
 
     def _start_due(self) -> None:
         source = self._source
-        while self._can_start:
+        while self._pool.has_room:
             now = self._clock.monotonic_ns()
             if source.next_due_ns(now) > now:
                 return
             self._start(source.take(now))
 
     def _start(self, order: Order) -> None:
-        if not self._free:
-            self._add_connection()
-        connection = self._free.pop()
+        connection = self._pool.take()
         self._started += 1
-        if self._sizes:
-            place = int(_EXPECTED_QUANTILE * len(self._sizes))
-            connection.expected_size = self._sizes[place]
+        connection.expected_size = self._sizes.expected
         connection.start(order.number, order.request)
         if order.intended_ns >= 0:
             self.result.intended_ns.append(order.intended_ns)
             self.result.held += order.intended_ns < self._full_until_ns
-            if len(self._free) < SPARE_CONNECTIONS and (
-                len(self._connections) < self._terms.streams
-            ):
-                self._add_connection()
+            self._pool.add_spare()
 
     def _on_end(self, connection: Connection, exchange: Exchange) -> None:
         self.result.exchanges.append(exchange)
         self._ended.append(connection)
         self._source.on_end(exchange, exchange.ended_ns)
-        is_complete = exchange.ending == "complete"
-        if self._capture is not None and is_complete and len(self._sizes) < _MOST_SIZES:
-            insort(self._sizes, len(exchange.received))
-        is_lost = exchange.ending in {"timeout", "not_connected", "reset"} or not exchange.received
-        self._failures = self._failures + 1 if is_lost else 0
-        if self._failures >= max(FEWEST_FAILURES_TO_STOP, len(self._connections)):
-            self._stop(exchange)
-
-    def _stop(self, exchange: Exchange) -> None:
-        done = len(self.result.exchanges) - self._failures
-        raise EndpointUnfit(
-            f"the server stopped answering: {self._failures} requests in a row failed, "
-            f"after {done} that were answered",
-            evidence=f"{exchange.ending.replace('_', ' ')}: {exchange.fault}",
-            next_step="Look at the server's log; nothing of this run was kept.",
-        )
+        if self._capture is not None and exchange.ending == "complete":
+            self._sizes.add(len(exchange.received))
+        ended, connections = len(self.result.exchanges), len(self._pool.connections)
+        self._patience.on_end(exchange, ended, connections)
 
     def _tick(self, now: int) -> None:
         self._tick_ns = now + self._tick_length_ns
@@ -332,19 +298,9 @@ class _Loop:
 
     def _rest(self, now: int) -> None:
         """What need not be looked at on every tick."""
-        for connection in self._connections:
-            if connection.is_busy:
-                connection.on_tick()
-            if connection.is_busy and now - connection.started_ns > self._terms.timeout_ns:
-                connection.give_up(f"not ended after {self._terms.timeout_ns / 1e9:g} s")
+        self._pool.tend(now, self._terms.timeout_ns)
         if now > self._terms.deadline_ns and self._is_unfinished:
-            raise NoValidMeasurement(
-                "the run took longer than it was given",
-                evidence=f"{len(self.result.exchanges)} of "
-                f"{self._source.total or self._started} requests over {self._terms.streams} "
-                f"streams had ended",
-                next_step="Ask for fewer requests or tokens, or give it more time.",
-            )
+            raise self._patience.out_of_time(self._started, len(self.result.exchanges))
         if self._on_progress is not None and now >= self._told_ns:
             self._told_ns = now + _PROGRESS_NS
             self._on_progress(len(self.result.exchanges))

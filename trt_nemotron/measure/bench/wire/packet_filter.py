@@ -8,9 +8,9 @@ every packet twice, gives each once, and a pure acknowledgement costs nothing.
 Of each packet, the IP header and the first twenty bytes of the TCP header are kept, never content.
 """
 
-import ctypes
 import socket
 import struct
+from array import array
 from collections.abc import Sequence
 
 SO_ATTACH_FILTER = 26
@@ -63,12 +63,12 @@ def packet_filter(family: int, port: int) -> bytes:
 
 def attach_filter(connection: socket.socket, program: bytes) -> None:
     """Let the kernel hand this socket only what `program` takes."""
-    buffer = ctypes.create_string_buffer(program, len(program))
+    steps = array("B", program)
     count = len(program) // _INSTRUCTION.size
-    # struct sock_fprog: a count and a pointer
-    connection.setsockopt(
-        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(buffer))
-    )
+    # struct sock_fprog: a count and a pointer, which is good as long as `steps` is there
+    pointer = struct.pack("@HP", count, steps.buffer_info()[0])
+    connection.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+    del steps
 
 
 def _ipv4_begin() -> list[tuple[str, Step]]:

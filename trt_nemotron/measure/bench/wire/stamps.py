@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trt_nemotron.measure.bench.client_health import ClockSource
 from trt_nemotron.measure.bench.clock import WallClockTrack
 from trt_nemotron.measure.bench.figures.percentiles import interpolate
-from trt_nemotron.measure.bench.values import ClockSource
 from trt_nemotron.measure.bench.wire.exchange import Exchange, Read
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python's socket module does not name it

@@ -22,7 +22,6 @@ def undisturbed(*, is_short: bool = False) -> Iterator[int]:
     interval = sys.getswitchinterval()
     if not is_short:
         gc.collect()
-    gc.freeze()
     gc.disable()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     usual = os.getpriority(os.PRIO_PROCESS, 0)
@@ -34,6 +33,5 @@ def undisturbed(*, is_short: bool = False) -> Iterator[int]:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, usual)
         sys.setswitchinterval(interval)
-        gc.unfreeze()
         if was_enabled:
             gc.enable()

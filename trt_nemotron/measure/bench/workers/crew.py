@@ -1,67 +1,58 @@
 """Several processes that load one server together; started once, they serve leg after leg."""
 
-import os
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
-from itertools import chain
-from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-
-from trt_nemotron import errors
-from trt_nemotron.command import TETHER, Running, scrubbed_environment, start
-from trt_nemotron.errors import EnvironmentUnfit, TrtNemotronError
 from trt_nemotron.measure.bench.attempt import Attempt, Conditions
-from trt_nemotron.measure.bench.health import HealthLog
+from trt_nemotron.measure.bench.calibration import Floor
+from trt_nemotron.measure.bench.client_health import ClientHealth
+from trt_nemotron.measure.bench.clock import Clock
+from trt_nemotron.measure.bench.clock_choice import ClockChoice, ClockWish
 from trt_nemotron.measure.bench.interlocutor import Interlocutor
+from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.leg_source import LegPlan
 from trt_nemotron.measure.bench.share import Share, deal
-from trt_nemotron.measure.bench.values import RequestRecord
-from trt_nemotron.measure.bench.wire.stamps import percentile_ms
+from trt_nemotron.measure.bench.wire.address import Address
+from trt_nemotron.measure.bench.workers.far_clock import ClockSpan, Offset, measure_offset
+from trt_nemotron.measure.bench.workers.machine import Machine, ThisMachine
+from trt_nemotron.measure.bench.workers.member import Member, MessageT, gather
+from trt_nemotron.measure.bench.workers.merging import least_exact, merge, worst_floor
 from trt_nemotron.measure.bench.workers.messages import (
-    Answer,
     Begin,
+    Calibrate,
+    Calibrated,
     Done,
-    Failed,
-    Inbox,
+    Fit,
+    Hello,
     Loaded,
     Ready,
     Setup,
     Task,
-    Told,
-    pack,
 )
+from trt_nemotron.measure.bench.workers.processes import Processes
+from trt_nemotron.measure.bench.workers.senders import Senders, check_streams
+from trt_nemotron.measure.bench.workers.telling import WorkerTold, describe_workers, on_our_clock
 
 _AHEAD_NS = 20_000_000
 """From the last worker's word that it is ready to the common beginning."""
-_LOOK_S = 0.2
-_STOP_S = 2.0
-_MODULE = "trt_nemotron.measure.bench.workers.worker"
-
-
-MessageT = TypeVar("MessageT")
-
-
-class _Member:
-    """One worker as the run sees it."""
-
-    def __init__(self, process: Running) -> None:
-        self.process = process
-        self.inbox = Inbox(Answer)
-        self.told = 0
+_FAR_AHEAD_NS = 300_000_000
+"""The same where the word goes to other machines."""
 
 
 class Crew:
-    """Workers that have been told whom to load."""
+    """Workers of one run; `prepare` comes before the first leg."""
 
-    def __init__(self, members: Sequence[_Member], log: int) -> None:
-        self._members = members
-        self._log = log
+    def __init__(self, machines: Sequence[Machine], clock: Clock, patience_s: float) -> None:
+        self._machines = machines
+        self._clock = clock
+        self._patience_s = patience_s
+        # Machines take turns, so that few streams are spread over all of them.
+        places = sorted((p, home) for home, m in enumerate(machines) for p in range(len(m.pids)))
+        self._members = [
+            Member(number, home, machines[home], place)
+            for number, (place, home) in enumerate(places)
+        ]
+        self._told = [WorkerTold(member.machine.name) for member in self._members]
 
     @property
     def size(self) -> int:
@@ -70,8 +61,42 @@ class Crew:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Their process ids."""
-        return tuple(member.process.pid for member in self._members)
+        """Their process ids, each on its own machine."""
+        return tuple(member.machine.pids[member.place] for member in self._members)
+
+    def prepare(
+        self, interlocutor: Interlocutor, clock_wish: ClockWish
+    ) -> tuple[ClockChoice, Floor]:
+        """Tell all whom to load; each chooses its clock, then all measure themselves at once.
+
+        Returns:
+            The least exact of their clocks, and a floor no better than that of any.
+
+        Raises:
+            EnvironmentUnfit: a worker died, hangs, is of another version of this tool, or has not
+                the clock wished for.
+            InvalidInput: more streams than they may have.
+        """
+        for member, hello in zip(self._members, self._gather(self._members, Hello), strict=True):
+            member.refuse_another_version(hello.version)
+        for member in self._members:
+            beside = len(member.machine.pids)
+            member.say(_setup(interlocutor, clock_wish, member.place, beside))
+        fit = self._gather(self._members, Fit)
+        is_closed = interlocutor.workload.arrivals == "closed"
+        streams = max(interlocutor.workload.concurrencies)
+        shares = deal(streams, self.size, is_closed=is_closed)
+        for member, share in zip(self._members, shares, strict=False):
+            self._told[member.number].streams = share.streams(streams)
+            check_streams(share.streams(streams))
+        for member, told in zip(self._members, self._told, strict=True):
+            member.say(Calibrate(max(1, told.streams)))
+        floors = [found.floor for found in self._gather(self._members, Calibrated)]
+        for told, floor in zip(self._told, floors, strict=True):
+            told.floor = floor
+        worst = least_exact([found.clock for found in fit])
+        choice = ClockChoice(worst, next(f.reason for f in fit if f.clock == worst))
+        return choice, worst_floor(floors)
 
     def attempt(
         self,
@@ -84,153 +109,112 @@ class Crew:
         """As `attempt_leg`, by all workers together.
 
         Raises:
-            EnvironmentUnfit: a worker died.
+            EnvironmentUnfit: a worker or its machine died, or hangs.
             EndpointUnfit, NoValidMeasurement: as `attempt_leg`, from any worker.
         """
-        streams = plan.order.leg.concurrency
-        shares = deal(streams, self.size, is_closed=plan.is_closed)
+        leg = plan.order.leg
+        shares = deal(leg.concurrency, self.size, is_closed=plan.is_closed)
         members = self._members[: len(shares)]
+        before = self._look_at_clocks()
         for member, share in zip(members, shares, strict=True):
             member.told = 0
-            member.process.write(pack(_task(plan, share)))
+            member.say(_task(plan, share, conditions, before[member.home].ns))
         self._gather(members, Ready, tell)
         with around:
-            begin = pack(Begin(time.monotonic_ns() + _AHEAD_NS))
+            is_far = any(member.machine.clock is not None for member in members)
+            at_ns = self._clock.monotonic_ns() + (_FAR_AHEAD_NS if is_far else _AHEAD_NS)
             for member in members:
-                member.process.write(begin)
+                member.say(Begin(at_ns + before[member.home].ns))
             self._gather(members, Loaded, tell)
         done = self._gather(members, Done, tell)
-        # All see the same wall clock: who saw most of its steps saw them best.
-        steps = max((found.steps for found in done), key=len)
-        conditions.track.steps[:] = steps
-        return merge(done, plan.first_index, is_closed=plan.is_closed)
+        after = self._look_at_clocks()
+        spans = [ClockSpan(*pair) for pair in zip(before, after, strict=True)]
+        self._learn(leg, members, done, spans)
+        conditions.track.steps[:] = self._steps(members, done)
+        ours = [
+            on_our_clock(part, spans[member.home])
+            for member, part in zip(members, done, strict=True)
+        ]
+        return merge(ours, plan.first_index, is_closed=plan.is_closed)
 
     def _gather(
-        self, members: Sequence[_Member], kind: type[MessageT], tell: Callable[[int], None]
+        self,
+        members: Sequence[Member],
+        kind: type[MessageT],
+        tell: Callable[[int], None] | None = None,
     ) -> list[MessageT]:
-        """One message of this kind from each; what is told on the way is passed on."""
-        found: dict[int, MessageT] = {}
-        while len(found) < len(members):
-            waiting = [place for place in range(len(members)) if place not in found]
-            for place in waiting:
-                member = members[place]
-                message = self._listen(member, _LOOK_S if place == waiting[0] else 0.0)
-                if isinstance(message, Told):
-                    member.told = message.done
-                    tell(sum(each.told for each in members))
-                elif isinstance(message, Failed):
-                    raise _error_of(message)
-                elif isinstance(message, kind):
-                    found[place] = message
-        return [found[place] for place in range(len(members))]
+        return gather(members, kind, self._clock, self._patience_s, tell)
 
-    def _listen(self, member: _Member, timeout_s: float) -> object:
-        message = member.inbox.next()
-        if message is not None:
-            return message
-        data = member.process.read(timeout_s)
-        if data == b"":
-            said = os.pread(self._log, 1 << 16, 0).decode(errors="replace").splitlines()
-            raise EnvironmentUnfit(
-                f"a worker of the client (process {member.process.pid}) died",
-                evidence=said[-1] if said else "it was killed and said nothing",
-                next_step="Look for what killed it (memory?); nothing of this run was kept.",
-            )
-        member.inbox.feed(data or b"")
-        return member.inbox.next()
+    def describe(self, client: ClientHealth) -> ClientHealth:
+        """What is known of each worker besides what it did, and how far their clocks differ."""
+        return describe_workers(client, self._told)
+
+    def _look_at_clocks(self) -> list[Offset]:
+        """Of each machine."""
+        now = self._clock.monotonic_ns
+        return [
+            Offset() if machine.clock is None else measure_offset(machine.clock, now)
+            for machine in self._machines
+        ]
+
+    def _learn(
+        self,
+        leg: Leg,
+        members: Sequence[Member],
+        done: Sequence[Done],
+        spans: Sequence[ClockSpan],
+    ) -> None:
+        for member, part in zip(members, done, strict=True):
+            told = self._told[member.number]
+            told.late_ns = max(told.late_ns, part.late_ns)
+            if member.machine.clock is not None:
+                told.spans[leg] = spans[member.home]
+
+    @staticmethod
+    def _steps(members: Sequence[Member], done: Sequence[Done]) -> list[tuple[int, int]]:
+        """Of the wall clock: all workers of a machine see the same one, who saw most saw best."""
+        seen: dict[int, list[tuple[int, int]]] = {}
+        for member, part in zip(members, done, strict=True):
+            seen[member.home] = max(seen.get(member.home, []), part.steps, key=len)
+        return [step for steps in seen.values() for step in steps]
 
 
 @contextmanager
-def open_crew(count: int, interlocutor: Interlocutor, conditions: Conditions) -> Iterator[Crew]:
-    """Start `count` workers; none is left when the block ends, in whatever way.
+def open_crew(senders: Senders, address: Address, clock: Clock) -> Iterator[Crew]:
+    """Start the workers; none is left when the block ends, in whatever way.
 
     Raises:
         CommandFailed: a worker could not be started.
+        EnvironmentUnfit: a cluster that is not there, or does not fit.
     """
-    log, path = tempfile.mkstemp(prefix="trt-nemotron-workers.")
-    members: list[_Member] = []
+    if senders.ray:
+        from trt_nemotron.measure.bench.workers.ray_cluster import open_cluster
+
+        with open_cluster(senders, address) as machines:
+            yield Crew(machines, clock, senders.patience_s)
+        return
+    processes = Processes()
     try:
-        cores = choose_cores(count)
-        for place in range(count):
-            process = start(_argv(), log_path=Path(path), env=_environment())
-            members.append(_Member(process))
-            process.write(pack(_setup(interlocutor, conditions, cores[place])))
-        yield Crew(members, log)
-        for member in members:
-            member.process.close_input()
-        for member in members:
-            member.process.wait(_STOP_S)
+        yield Crew([ThisMachine(processes, senders.workers)], clock, senders.patience_s)
     finally:
-        for member in members:
-            member.process.kill()
-            member.process.close_input()
-        os.close(log)
-        Path(path).unlink(missing_ok=True)
+        processes.close()
 
 
-def merge(done: Sequence[Done], first_index: int, *, is_closed: bool) -> Attempt:
-    """The shares of a leg as one, its requests numbered as they were sent, or meant to be."""
-    parts = [(worker, record) for worker, part in enumerate(done) for record in part.records]
-    parts.sort(key=lambda part: _moment(part[1], is_closed=is_closed))
-    records = [
-        msgspec.structs.replace(record, index=first_index + place, worker=worker)
-        for place, (worker, record) in enumerate(parts)
-    ]
-    health = merge_health([part.health for part in done])
-    used = max(len(records), *(part.used for part in done))
-    return Attempt(records, health, used, sum(part.held for part in done))
-
-
-def _moment(record: RequestRecord, *, is_closed: bool) -> tuple[int, int]:
-    return (record.sent_ns if is_closed else record.intended_ns, record.index)
-
-
-def merge_health(logs: Sequence[HealthLog]) -> HealthLog:
-    """Logs of processes that ran at the same time: the share of a core and the timer's lags of the
-    worst of them, everything else of all.
-    """
-    whole = HealthLog()
-    for log in logs:
-        whole.merge(log)
-    busiest = max(logs, key=lambda log: log.process_cpu_ns / max(1, log.wall_ns))
-    latest = max(logs, key=lambda log: percentile_ms([*chain(*log.lags_ns.values())], 0.99))
-    # Each worker's ring shows the packets of all, so what came twice is counted by each.
-    repeated = max(log.repeated_segments for log in logs)
-    return replace(
-        whole,
-        process_cpu_ns=busiest.process_cpu_ns,
-        wall_ns=busiest.wall_ns,
-        lags_ns=latest.lags_ns,
-        repeated_segments=repeated,
-        workers=dict(enumerate(logs)),
+def _task(plan: LegPlan, share: Share, conditions: Conditions, offset_ns: int) -> Task:
+    return Task(
+        plan.order,
+        plan.rehearsal,
+        plan.length,
+        plan.first_index,
+        tuple(plan.trace_s),
+        share,
+        origin_ns=conditions.origin_ns + offset_ns,
+        deadline_ns=conditions.deadline_ns + offset_ns,
     )
 
 
-def choose_cores(count: int) -> list[int]:
-    """A core for each worker where one is left for others; else -1, for the system to choose."""
-    if sys.platform != "linux":
-        return [-1] * count
-    cores = sorted(os.sched_getaffinity(0))
-    return cores[-count:] if len(cores) > count else [-1] * count
-
-
-def _argv() -> list[str]:
-    python = [sys.executable]
-    tether = [*python, "-I", "-S", str(TETHER), str(os.getpid())] if sys.platform == "linux" else []
-    return [*tether, *python, "-m", _MODULE]
-
-
-def _environment() -> dict[str, str]:
-    return scrubbed_environment({"PYTHONSAFEPATH": "1"})
-
-
-def _task(plan: LegPlan, share: Share) -> Task:
-    trace = tuple(plan.trace_s)
-    return Task(plan.order, plan.rehearsal, plan.length, plan.first_index, trace, share)
-
-
-def _setup(interlocutor: Interlocutor, conditions: Conditions, core: int) -> Setup:
-    address, choice = interlocutor.address, conditions.choice
+def _setup(interlocutor: Interlocutor, clock_wish: ClockWish, place: int, beside: int) -> Setup:
+    address = interlocutor.address
     return Setup(
         url=address.root,
         family=int(address.family),
@@ -240,14 +224,7 @@ def _setup(interlocutor: Interlocutor, conditions: Conditions, core: int) -> Set
         workload=interlocutor.workload,
         run=interlocutor.run,
         api_key=interlocutor.api_key,
-        clock=choice.source,
-        interface=choice.interface,
-        core=core,
-        origin_ns=conditions.origin_ns,
-        deadline_ns=conditions.deadline_ns,
+        clock_wish=clock_wish,
+        place=place,
+        beside=beside,
     )
-
-
-def _error_of(failed: Failed) -> TrtNemotronError:
-    kind: type[TrtNemotronError] = getattr(errors, failed.kind, EnvironmentUnfit)
-    return kind(failed.message, evidence=failed.evidence, next_step=failed.next_step)

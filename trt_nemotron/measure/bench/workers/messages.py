@@ -5,17 +5,24 @@ from typing import Any
 
 import msgspec
 
+from trt_nemotron.measure.bench.calibration import Floor
+from trt_nemotron.measure.bench.client_health import ClockSource
+from trt_nemotron.measure.bench.clock_choice import ClockWish
 from trt_nemotron.measure.bench.health import HealthLog
 from trt_nemotron.measure.bench.legs import LegOrder
 from trt_nemotron.measure.bench.rehearsal import FittedLength, Rehearsal
 from trt_nemotron.measure.bench.share import Share
-from trt_nemotron.measure.bench.values import ClockSource, RequestRecord, Workload
+from trt_nemotron.measure.bench.values import RequestRecord, Workload
 
 _LENGTH = struct.Struct("<Q")
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first word to a worker: whom it talks to, and how. The key goes this way only."""
+    """The first word to a worker: whom it talks to, and how. The key goes this way only.
+
+    Attributes:
+        place, beside: which of how many workers of its machine it is.
+    """
 
     url: str
     family: int
@@ -25,15 +32,19 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     workload: Workload
     run: str
     api_key: str
-    clock: ClockSource
-    interface: str
-    core: int
-    origin_ns: int
-    deadline_ns: int
+    clock_wish: ClockWish
+    place: int
+    beside: int
+
+
+class Calibrate(msgspec.Struct, frozen=True, tag=True):
+    """Measure yourself with so many streams, at the same time as the others."""
+
+    streams: int
 
 
 class Task(msgspec.Struct, frozen=True, tag=True):
-    """A worker's share of a leg."""
+    """A worker's share of a leg; times are of its own machine's monotonic clock."""
 
     order: LegOrder
     rehearsal: Rehearsal
@@ -41,12 +52,33 @@ class Task(msgspec.Struct, frozen=True, tag=True):
     first_index: int
     trace_s: tuple[float, ...]
     share: Share
+    origin_ns: int
+    deadline_ns: int
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
-    """When all workers begin, by the monotonic clock."""
+    """When all workers begin, by the monotonic clock of the one that is told."""
 
     at_ns: int
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """It has started, and is of this version; said before anything else is."""
+
+    version: str
+
+
+class Fit(msgspec.Struct, frozen=True, tag=True):
+    """It is set up, and this is the clock that it stamps with."""
+
+    clock: ClockSource
+    reason: str
+
+
+class Calibrated(msgspec.Struct, frozen=True, tag=True):
+    """How exact it is."""
+
+    floor: Floor
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -59,18 +91,28 @@ class Told(msgspec.Struct, frozen=True, tag=True):
     done: int
 
 
+class Alive(msgspec.Struct, frozen=True, tag=True):
+    """It works on what it recorded."""
+
+
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     """Its last request has ended; now it reads what came."""
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """What came of its share; see `Attempt`."""
+    """What came of its share; see `Attempt`.
+
+    Attributes:
+        steps: of the wall clock, in all legs so far.
+        late_ns: how much later than agreed it heard when to begin; 0 for in time.
+    """
 
     records: list[RequestRecord]
     health: HealthLog
     used: int
     held: int
     steps: list[tuple[int, int]]
+    late_ns: int
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -82,8 +124,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     next_step: str
 
 
-Order = Setup | Task | Begin
-Answer = Ready | Told | Loaded | Done | Failed
+Order = Setup | Calibrate | Task | Begin
+Answer = Hello | Fit | Calibrated | Ready | Told | Alive | Loaded | Done | Failed
 
 
 def pack(message: Order | Answer) -> bytes:

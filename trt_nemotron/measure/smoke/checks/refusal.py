@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from trt_nemotron.measure.smoke.interview import Interview, Passed, Wrong, short_request
 from trt_nemotron.openai.chunk import error_message, parse_usage
-from trt_nemotron.openai.client import CHAT_PATH, reply_message
+from trt_nemotron.openai.client import CHAT_PATH
+from trt_nemotron.openai.refusal import reply_message
 from trt_nemotron.openai.request import chat_body, encode_body
 from trt_nemotron.openai.transport import Reply
 
