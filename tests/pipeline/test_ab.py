@@ -95,7 +95,7 @@ def test_a_dry_run_says_pairs_time_and_power_and_starts_nothing(tool, bundles):
     plan = json.loads(done.stdout)
     assert done.returncode == 0
     assert plan["serving"] == "together"
-    assert plan["looks"][-1] == 120
+    assert plan["looks"][-1] == 480
     assert plan["least_seconds"][0] < plan["least_seconds"][-1]
     assert {power["change_percent"] for power in plan["power"]} == {5.0}
     assert not (tool.folder / "out").exists()

@@ -135,7 +135,7 @@ def test_no_such_suite_names_those_there_are() -> None:
         ({"cases": with_case(expect={"content": {"empty": False}})}, "accepts every text"),
         ({"cases": with_case(expect={"content": {"contains": []}})}, "accepts every text"),
         ({"cases": with_case(expect={"finish_reason": "stop"})}, "at least one of"),
-        ({"schema": "trt-nemotron/smoke-suite/2"}, "this version reads"),
+        ({"schema": "trt-nemotron/smoke-suite/2"}, "of another version"),
         ({"sampling": {"temprature": 1.0}}, "Did you mean `temperature`"),
     ],
 )
