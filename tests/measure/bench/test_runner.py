@@ -159,7 +159,7 @@ def test_a_damaged_or_foreign_file_is_refused(measured: Any, tmp_path: Path):
     with pytest.raises(InvalidInput, match="damaged"):
         read_measurement(path)
     path.write_bytes(b'{"schema": "something/1"}')
-    with pytest.raises(InvalidInput, match="not a valid Measurement"):
+    with pytest.raises(InvalidInput, match="is another document"):
         read_measurement(path)
 
 
