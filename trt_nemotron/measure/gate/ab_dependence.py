@@ -2,9 +2,10 @@
 
 The coin exchanges two moments, not two processes. Where a scheduler keeps one of two servers on a
 processor that others use, that server is slower for seconds, whatever the order of its requests;
-480 pairs then are a dozen. On a machine of two busy cores half of all gates failed an unchanged
-server so (docs/gating.md). It shows: if only moments differ, the sign of each difference is a coin
-of its own, and the products of neighbouring ranks with their signs add up to nothing.
+480 pairs then are a dozen. Gates simulated from one recording of two busy cores failed an unchanged
+server so in half of all cases (docs/gating.md). It shows: if only moments differ, the sign of each
+difference is a coin of its own, and the products of neighbouring ranks with their signs add up to
+nothing.
 """
 
 import math

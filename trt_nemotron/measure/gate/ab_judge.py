@@ -25,6 +25,7 @@ from trt_nemotron.measure.gate.ab_pair import (
     figure_faults,
     lateness_reasons,
     pair_faults,
+    prompt_tokens,
 )
 from trt_nemotron.measure.gate.budget import Budget, RelativeBound, check_budget
 from trt_nemotron.measure.gate.design import Design
@@ -34,6 +35,9 @@ from trt_nemotron.measure.gate.outcome import worst
 from trt_nemotron.measure.gate.result import show
 from trt_nemotron.measure.gate.signed_rank import Shift, shift_of
 from trt_nemotron.measure.gate.values import BoundResult, Decision, PairedDesign, Verdict
+
+SAME_LENGTH_SHARE = 0.01
+"""Of a prompt's tokens; both sides get as many words, so more is another template or tokenizer."""
 
 
 def judge_pairs(
@@ -140,6 +144,12 @@ def _remarks(pairs: Sequence[Pair]) -> Iterator[str]:
             f"the client itself was late in {len(late)} of {len(pairs)} stretches of measuring "
             f"({late[0][0]}); the coin deals that to A and B alike, and a pass is judged by the "
             "worst that it can have hidden"
+        )
+    a, b = prompt_tokens(pairs, "a"), prompt_tokens(pairs, "b")
+    if a and b and abs(b - a) > SAME_LENGTH_SHARE * a:
+        yield (
+            f"the prompts had {a:.1f} tokens for A and {b:.1f} for B: part of any change is what a "
+            "prompt of another length takes"
         )
 
 

@@ -9,7 +9,7 @@ late is noise which the coin deals to both sides; it is told, and weighed agains
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import Literal
 
 from trt_nemotron.document import sha256_of
@@ -107,6 +107,15 @@ def figure_faults(pair: Pair, budget: Budget) -> tuple[str, ...]:
     if missing <= MOST_DROPPED_SHARE * pair.size:
         return ()
     return (f"{missing} of {pair.size} pairs of requests lack a bounded figure",)
+
+
+def prompt_tokens(pairs: Sequence[Pair], arm: Arm) -> float | None:
+    """Tokens of an arm's prompt on average, as its server counts; none where it does not."""
+    runs = (pair.a if arm == "a" else pair.b for pair in pairs)
+    counted = [
+        r.prompt_tokens for run in runs for r in measured_records(run) if r.prompt_tokens > 0
+    ]
+    return fmean(counted) if counted else None
 
 
 def lateness_reasons(pair: Pair) -> tuple[str, ...]:
