@@ -86,6 +86,17 @@ def test_a_run_that_was_put_in_place_of_the_other_arms_is_found(kept, tmp_path):
     assert any("the same one" in reason for reason in verdict.invalid_reasons)
 
 
+@pytest.mark.parametrize(("number", "source"), [(2, 0), (3, 1), (4, 3)])
+def test_a_run_that_was_put_in_place_of_a_later_one_is_refused(
+    kept, tmp_path, number: int, source: int
+):
+    kept(1.06)
+    runs = {int(path.name.partition("-")[0]): path for path in (tmp_path / "runs").iterdir()}
+    runs[number].write_bytes(runs[source].read_bytes())
+    with pytest.raises(InvalidInput, match=f"{runs[number].name} is a copy of run {source}"):
+        judge_again(tmp_path)
+
+
 def test_what_an_earlier_gate_left_is_gone(kept, tmp_path, budget):
     kept(1.0)
     plan = AbPlan(a="a", b="b", budget=budget, seed=4, most_pairs=9, serving="urls", started_at="")

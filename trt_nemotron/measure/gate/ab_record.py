@@ -15,8 +15,8 @@ import datetime as dt
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from trt_nemotron.document import Document, read_document, write_document
-from trt_nemotron.errors import Inconclusive
+from trt_nemotron.document import Document, read_document, sha256_of, write_document
+from trt_nemotron.errors import Inconclusive, InvalidInput
 from trt_nemotron.measure.bench.replay import read_measurement, write_measurement
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.ab import AbRun, run_ab, run_ab_by_requests
@@ -93,6 +93,7 @@ def judge_again(folder: Path, budget: Budget | None = None) -> tuple[AbPlan, AbR
     plan = read_document(folder / PLAN_NAME, AbPlan)
     judged = budget or plan.budget
     design = make_design(max(1, len(judged.relative)), most_pairs=plan.most_pairs)
+    seen: dict[str, int] = {}
 
     def measured(arm: Arm, number: int) -> Measurement:
         path = run_path(folder, arm, number)
@@ -103,7 +104,9 @@ def judge_again(folder: Path, budget: Budget | None = None) -> tuple[AbPlan, AbR
                 next_step="Measure again; judging at a number of pairs that was not among the "
                 "looks would not keep the stated rate.",
             )
-        return read_measurement(path)
+        run = read_measurement(path)
+        _refuse_copy(path, number, seen.setdefault(sha256_of(run.records), number))
+        return run
 
     def measured_round(number: int, _: tuple[Arm, ...]) -> tuple[Measurement, Measurement]:
         return measured("a", 2 * number), measured("b", 2 * number + 1)
@@ -111,6 +114,16 @@ def judge_again(folder: Path, budget: Budget | None = None) -> tuple[AbPlan, AbR
     if plan.turns == "requests":
         return plan, run_ab_by_requests(judged, design, measured_round, seed=plan.seed)
     return plan, run_ab(judged, design, measured, seed=plan.seed)
+
+
+def _refuse_copy(path: Path, number: int, first: int) -> None:
+    """One run counts once. Within a pair the judgement itself says that both runs are the same."""
+    if first // 2 != number // 2:
+        raise InvalidInput(
+            f"{path.name} is a copy of run {first}",
+            evidence="the records of both are the same to the nanosecond",
+            next_step="Put the file back that was measured, or measure again.",
+        )
 
 
 def now() -> str:
