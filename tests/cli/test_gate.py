@@ -162,6 +162,8 @@ def test_dry_run_judges_and_draws_but_writes_nothing(files: Path):
         (["run.json", "--budget", "good.yaml", "--max-pairs", "9"], "not for a MEASUREMENT"),
         (["run.json", "--budget", "good.yaml", "--serving", "auto"], "--serving is for --ab"),
         (["--ab-urls", "http://a", "http://b", "--timeout", "9"], "--timeout is for --ab, not"),
+        (["--ab-urls", "http://a", "http://b", "--engine", "podman"], "--engine is for --ab, not"),
+        (["run.json", "--budget", "good.yaml", "--secret", "KEY"], "--secret is for --ab, not"),
         (["--ab-replay", "kept", "--requests", "9"], "not for --ab-replay"),
         (["--ab-replay", "kept", "--baseline", "run.json"], "is for a MEASUREMENT"),
         (["--self-test", "--budget", "cpu"], "not for --self-test"),

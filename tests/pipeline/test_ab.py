@@ -124,3 +124,11 @@ def test_a_budget_without_relative_bounds_is_refused_before_anything_starts(tool
     assert done.returncode == 2
     assert "no relative bound" in done.stderr
     assert not (tool.folder / "out").exists()
+
+
+def test_where_the_servers_run_is_asked_of_both(tool, bundles):
+    done = tool.run(*ab(bundles, "--engine", "podman"))
+    assert done.returncode == 2
+    assert "llamacpp has no container image" in done.stderr
+    assert not tool.left_running()
+    assert not list((tool.folder / "out").glob("runs/*"))

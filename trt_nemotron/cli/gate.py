@@ -9,9 +9,11 @@ from trt_nemotron.cli.console import dry_run_option, json_option
 from trt_nemotron.cli.gate_options import ab_options, check_mode
 from trt_nemotron.cli.gate_outputs import Outputs, conclude
 from trt_nemotron.cli.paths import FILE, FOLDER, keep_inputs
+from trt_nemotron.cli.place_options import place_options
 
 if TYPE_CHECKING:
     from trt_nemotron.cli.gate_ab import AbWish
+    from trt_nemotron.deploy.serving.placing import PlaceWish
     from trt_nemotron.measure.baselines.finding import Kept
     from trt_nemotron.measure.bench.values import Measurement
     from trt_nemotron.measure.gate.values import StartFigures
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     help="The bundle that was served: what its last start showed is judged by.",
 )
 @ab_options
+@place_options
 @click.option("--self-test", is_flag=True, help="Inject known regressions; see which are caught.")
 @click.option(
     "--out",
@@ -51,6 +54,7 @@ def command(
     measurement: Path | None,
     budget: str | None,
     wanted_ab: "AbWish | None",
+    wanted_place: "PlaceWish",
     self_test: bool,
     as_json: bool,
     dry_run: bool,
@@ -86,7 +90,7 @@ def command(
     if wanted_ab is not None:
         from trt_nemotron.cli.gate_ab import run_wish
 
-        return run_wish(wanted_ab, budget, outputs, is_dry=dry_run)
+        return run_wish(wanted_ab, budget, wanted_place, outputs, is_dry=dry_run)
     if measurement is None or budget is None:  # check_mode has refused it
         return click.UsageError.exit_code
     return _judge(measurement, budget, given, outputs, is_dry=dry_run)

@@ -11,6 +11,7 @@ from trt_nemotron.cli.gate_outputs import Outputs, conclude
 from trt_nemotron.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from trt_nemotron.deploy.serving.placing import PlaceWish
     from trt_nemotron.measure.bench.values import Workload
     from trt_nemotron.measure.gate.ab_record import Turns
     from trt_nemotron.measure.gate.budget import Budget
@@ -39,8 +40,10 @@ class AbWish:
     timeout: float
 
 
-def run_wish(wish: AbWish, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
-    """Do what was asked for.
+def run_wish(
+    wish: AbWish, budget: str | None, place: "PlaceWish", outputs: Outputs, *, is_dry: bool
+) -> int:
+    """Do what was asked for; `place` is where servers run that are started.
 
     Raises:
         click.UsageError: several of `--ab`, `--ab-urls` and `--ab-replay`.
@@ -51,13 +54,15 @@ def run_wish(wish: AbWish, budget: str | None, outputs: Outputs, *, is_dry: bool
         return _replay(wish.ab_replay, budget, outputs, is_dry=is_dry)
     if wish.ab_urls is not None:
         return _compare_urls(wish, wish.ab_urls, budget, outputs, is_dry=is_dry)
-    return _compare_bundles(wish, budget, outputs, is_dry=is_dry)
+    return _compare_bundles(wish, budget, place, outputs, is_dry=is_dry)
 
 
-def _compare_bundles(wish: AbWish, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
+def _compare_bundles(
+    wish: AbWish, budget: str | None, place: "PlaceWish", outputs: Outputs, *, is_dry: bool
+) -> int:
     from trt_nemotron.pipeline.ab import run_ab_gate
 
-    order = _order(wish, budget, outputs.out or DEFAULT_OUT)
+    order = _order(wish, budget, place, outputs.out or DEFAULT_OUT)
     if is_dry:
         design = _design(order.budget, wish, order.turns)
         return _show_plan(
@@ -127,7 +132,7 @@ def _replay(folder: Path, budget: str | None, outputs: Outputs, *, is_dry: bool)
     return conclude(verdict, notice, outputs, budget=budget or "", is_dry=is_dry)
 
 
-def _order(wish: AbWish, budget: str | None, out: Path) -> "AbOrder":
+def _order(wish: AbWish, budget: str | None, place: "PlaceWish", out: Path) -> "AbOrder":
     from trt_nemotron.measure.bench.workload import find_profile
     from trt_nemotron.measure.gate.budget import find_budget
     from trt_nemotron.pipeline.ab_order import (
@@ -161,6 +166,7 @@ def _order(wish: AbWish, budget: str | None, out: Path) -> "AbOrder":
         cores=choose_cores(bundles, allowed_cores()) if serving == "together" else (),
         suite=wish.suite,
         server_timeout_s=wish.timeout,
+        place=place,
     )
 
 

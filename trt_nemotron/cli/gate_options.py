@@ -65,7 +65,9 @@ _MODES = {
 _JUDGING = ("measurement", "ab", "ab_urls", "ab_replay")
 _GOES_WITH: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("smoke", "baseline", "baseline_store", "bundle"), ("measurement",)),
-    **dict.fromkeys(("serving", "timeout"), ("ab",)),
+    **dict.fromkeys(
+        ("serving", "timeout", "engine", "image", "pull", "host_network", "secret_names"), ("ab",)
+    ),
     **dict.fromkeys(("model", "api_key_env"), ("ab_urls",)),
     **dict.fromkeys(("max_pairs", "requests", "seed", "suite"), ("ab", "ab_urls")),
     **dict.fromkeys(("budget", "out", "junit", "markdown", "openmetrics", "github"), _JUDGING),
