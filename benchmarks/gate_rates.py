@@ -499,7 +499,7 @@ def show_requests(gates: int, power_gates: int) -> None:
             def many(count: int, *effects: float, redrawn: bool = is_redrawn) -> list[str]:
                 both = (effects[0], effects[1])
                 return [
-                    paired_gate(rng, pairs, both, is_redrawn=redrawn)  # noqa: B023
+                    paired_gate(rng, pairs, both, is_redrawn=redrawn)  # noqa: B023 - called within its turn of the loop
                     for _ in range(count)
                 ]
 

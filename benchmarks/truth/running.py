@@ -79,7 +79,7 @@ class TruthServer:
 
     def _ask(self, method: str) -> Any:
         request = urllib.request.Request(f"{self.url}/log", method=method)  # noqa: S310 - http
-        with urllib.request.urlopen(request, timeout=_READ_TIMEOUT_S) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_READ_TIMEOUT_S) as reply:  # noqa: S310 - a server of ours on loopback
             return json.load(reply)
 
 
