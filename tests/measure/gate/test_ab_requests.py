@@ -1,7 +1,6 @@
 """Requests in turn: what is a pair, what is dropped, and what a late client takes from a pass."""
 
 import datetime as dt
-import itertools
 import math
 import random
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from trt_nemotron.measure.gate.ab import (
     run_ab,
     run_ab_by_requests,
 )
-from trt_nemotron.measure.gate.ab_dependence import MOST_DEPENDENCE, dependence
 from trt_nemotron.measure.gate.ab_judge import judge_pairs
 from trt_nemotron.measure.gate.ab_lateness import Compared
 from trt_nemotron.measure.gate.ab_pair import Arm, Pair, compare, figure_faults, pair_faults
@@ -308,27 +306,6 @@ def test_a_process_that_is_disturbed_for_long_decides_nothing(rig, budget):
     reasons = [result.reason for verdict in decisions for result in verdict.results]
     assert any("neighbouring pairs are alike" in reason for reason in reasons)
     assert any("taskset" in reason for reason in reasons)
-
-
-def test_dependence_is_seen_and_neither_a_shift_nor_a_stall_is_taken_for_it():
-    rng = random.Random(1)
-    alone = [rng.gauss(0, 1) for _ in range(400)]
-    assert abs(dependence(alone)) < MOST_DEPENDENCE
-    assert dependence([value + 50.0 for value in alone]) == pytest.approx(
-        dependence(alone), abs=0.1
-    )
-    assert abs(dependence([*alone[:200], 1e9, *alone[200:]])) < MOST_DEPENDENCE
-    course = list(itertools.accumulate(alone, lambda level, step: 0.9 * level + step))
-    assert dependence(course) > 4 * MOST_DEPENDENCE
-    assert dependence([1.0]) == dependence([2.0, 2.0]) == 0.0
-
-
-def test_independent_pairs_are_rarely_taken_for_dependent():
-    rng = random.Random(2)
-    high = sum(
-        dependence([rng.gauss(0, 1) ** 3 for _ in range(60)]) > MOST_DEPENDENCE for _ in range(400)
-    )
-    assert high <= 14  # two in a hundred at most, two reaches together; 14 of 400 has chance 1 %
 
 
 def test_a_request_without_a_figure_costs_its_pair_and_no_more(round_of, budget):

@@ -24,21 +24,21 @@ def dependence(losses: Sequence[float]) -> float:
     Ranks about the median, so that neither a true difference nor a stall looks like dependence.
     """
     ranks = _signed_ranks(losses)
-    return max((_alike(ranks, reach) for reach in REACHES), default=0.0)
+    return max(_alike(ranks, reach) for reach in REACHES)
 
 
 def _signed_ranks(losses: Sequence[float]) -> list[int]:
     centre = median(losses)
-    ranks = [0] * len(losses)
     by_size = sorted(range(len(losses)), key=lambda place: abs(losses[place] - centre))
-    for rank, place in enumerate(by_size, 1):
-        ranks[place] = rank * ((losses[place] > centre) - (losses[place] < centre))
-    return ranks
+    rank_of = {place: rank for rank, place in enumerate(by_size, 1)}
+    return [
+        rank_of[place] * ((loss > centre) - (loss < centre)) for place, loss in enumerate(losses)
+    ]
 
 
 def _alike(ranks: Sequence[int], reach: int) -> float:
     total = squares = 0
-    for apart in range(1, min(reach, len(ranks) - 1) + 1):
+    for apart in range(1, reach + 1):
         for one, other in zip(ranks, ranks[apart:], strict=False):
             total += one * other
             squares += (one * other) ** 2

@@ -161,7 +161,7 @@ def _judge(
     faults: Sequence[str],
 ) -> BoundResult:
     metric = metric_named(bound.metric)
-    good, _ = count_pairs(budget, pairs) if not faults else (len(pairs), 0)
+    good = len(pairs) if faults else count_pairs(budget, pairs)[0]
     found: list[Compared] = []
     doubt = next(iter(faults), "")
     if not doubt:
