@@ -108,11 +108,11 @@ def _compare_urls(
 
 def _replay(folder: Path, budget: str | None, outputs: Outputs, *, is_dry: bool) -> int:
     from trt_nemotron.document import read_document
-    from trt_nemotron.measure.gate.ab_record import PLAN_NAME, judge_again
+    from trt_nemotron.measure.gate.ab_record import PLAN_NAME, AbPlan, judge_again
     from trt_nemotron.measure.gate.budget import find_budget
     from trt_nemotron.measure.report.contents import notice_for
     from trt_nemotron.measure.smoke.values import SmokeReport
-    from trt_nemotron.pipeline.ab import smoke_failure, with_smoke
+    from trt_nemotron.pipeline.ab_verdict import smoke_failure, with_smoke
 
     chosen = find_budget(budget) if budget else None
     for name, said in ((PLAN_NAME, "holds no A/B gate"), ("smoke.json", "was cut off early")):
@@ -123,9 +123,9 @@ def _replay(folder: Path, budget: str | None, outputs: Outputs, *, is_dry: bool)
                 next_step="Name the --out of an A/B gate, or measure again.",
             )
     smoke = read_document(folder / "smoke.json", SmokeReport)
-    if not smoke.passed:
-        verdict, notice = smoke_failure(chosen.target if chosen else "B", smoke), ""
-    else:
+    judged = chosen or read_document(folder / PLAN_NAME, AbPlan).budget
+    verdict, notice = smoke_failure(judged, smoke), ""
+    if verdict is None:
         plan, run = judge_again(folder, chosen)
         verdict = with_smoke(run.verdict, smoke, plan, chosen)
         notice = notice_for(run.pairs[0].b.environment) if run.pairs else ""

@@ -8,12 +8,9 @@ OUT/
   .lock                        held while a gate writes here
 """
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-
-from msgspec.structs import replace
 
 from trt_nemotron import __version__
 from trt_nemotron.document import write_atomically, write_document
@@ -31,9 +28,7 @@ from trt_nemotron.measure.gate.ab_record import (
     now,
 )
 from trt_nemotron.measure.gate.budget import Budget
-from trt_nemotron.measure.gate.design import ALARM_RATE, Design, make_design
-from trt_nemotron.measure.gate.outcome import worst
-from trt_nemotron.measure.gate.smoke_rule import judge_smoke
+from trt_nemotron.measure.gate.design import Design, make_design
 from trt_nemotron.measure.gate.values import Verdict
 from trt_nemotron.measure.report.contents import ReportContents, notice_for
 from trt_nemotron.measure.report.html import render_report
@@ -52,6 +47,7 @@ from trt_nemotron.pipeline.ab_servers import (
     numbered,
     url_subjects,
 )
+from trt_nemotron.pipeline.ab_verdict import smoke_failure, with_smoke
 from trt_nemotron.pipeline.answering import NEWS_S
 from trt_nemotron.pipeline.folder import sole_user_of
 from trt_nemotron.progress import Progress
@@ -198,11 +194,12 @@ def _measure(task: _Task, subjects: Subjects) -> AbResult:
     with subjects.at("b") as subject:
         smoke = _smoke(subject.client, subject.model, task.suite)
         notice = notice_for(subject.environment)
-        if not smoke.passed and subject.server is not None:
+        failure = smoke_failure(task.plan.budget, smoke)
+        if failure is not None and subject.server is not None:
             subject.server.check(NEWS_S)  # its death says more than the checks it did not answer
     write_document(task.out / "smoke.json", smoke)
-    if not smoke.passed:
-        return AbResult(smoke_failure(task.plan.budget.target, smoke), smoke, None, notice)
+    if failure is not None:
+        return AbResult(failure, smoke, None, notice)
 
     run = _run_requests(task, subjects) if task.plan.turns == "requests" else _run(task, subjects)
     return AbResult(with_smoke(run.verdict, smoke, task.plan), smoke, run, notice)
@@ -241,57 +238,6 @@ def _run_requests(task: _Task, subjects: Subjects) -> AbRun:
 
 def _smoke(client: Client, model: str, suite: str) -> SmokeReport:
     return run_smoke(client, load_suite(suite or suite_name_for(model)), select_checks(()))
-
-
-def with_smoke(
-    verdict: Verdict, smoke: SmokeReport, plan: AbPlan, budget: Budget | None = None
-) -> Verdict:
-    """The verdict with B's smoke as its first bound, and what was not judged remarked on.
-
-    `budget` is the one that was judged by, where it is not the plan's.
-    """
-    result = judge_smoke(smoke)
-    return replace(
-        verdict,
-        decision=worst((result.decision, verdict.decision)),
-        results=(result, *verdict.results),
-        remarks=(*verdict.remarks, *_unjudged(budget or plan.budget), *_place(plan)),
-    )
-
-
-def smoke_failure(target: str, smoke: SmokeReport) -> Verdict:
-    """The verdict where B answers wrongly; its speed is not asked for then."""
-    result = judge_smoke(smoke)
-    return Verdict(
-        budget=target,
-        decision=result.decision,
-        results=(result,),
-        confidence=1.0 - ALARM_RATE,
-        remarks=("B answers wrongly, so its speed was not measured: a wrong answer is no gain",),
-    )
-
-
-def _unjudged(budget: Budget) -> Sequence[str]:
-    if not budget.bounds:
-        return ()
-    judged_elsewhere = (
-        f"{len(budget.bounds)} absolute bounds of the budget are for one measurement and were not "
-        "judged: `trt-nemotron gate MEASUREMENT` does"
-    )
-    return (judged_elsewhere,)
-
-
-def _place(plan: AbPlan) -> Sequence[str]:
-    if plan.cores:
-        which = ", ".join(map(str, plan.cores))
-        return (f"both servers were held to the same processors ({which})",)
-    if plan.serving == "urls":
-        told = (
-            "nobody but you knows whether both servers have the same place on this device: on a "
-            "busy one, hold both to the same processors (taskset -c)"
-        )
-        return (told,)
-    return ()
 
 
 def _write(out: Path, result: AbResult) -> None:

@@ -2,9 +2,9 @@
 
 Two servers that compute on a CPU and are both up sit where the scheduler last put them. Where other
 programs use the machine, one of them then has the better processor for seconds, and no order of
-requests evens that out: gates simulated from such a recording failed an unchanged server as often as
-not. Held to the same processors both have the same neighbours, and only one of them computes at a
-time (docs/gating.md).
+requests evens that out: gates simulated from such a recording failed an unchanged server in half of
+all cases. Held to the same processors both have the same neighbours, and only one of them computes
+at a time (docs/gating.md).
 """
 
 import os

@@ -43,6 +43,7 @@ from trt_nemotron.measure.bench.runner import run_bench
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.outcome import exit_code, headline
+from trt_nemotron.measure.gate.smoke_rule import judge_smoke
 from trt_nemotron.measure.gate.values import Verdict
 from trt_nemotron.measure.report.contents import ReportContents, notice_for
 from trt_nemotron.measure.report.html import render_report
@@ -99,7 +100,7 @@ class _Check:
             manifest = self._build(plan, checkpoint)
             with self._serving(manifest, plan) as server:
                 smoke = self._smoke(server, manifest)
-                measurement = self._bench(server, manifest) if smoke.passed else None
+                measurement = self._bench(server, manifest) if self._is_right(smoke) else None
             verdict = self._gate(plan, measurement, smoke)
             self._report(plan, smoke, measurement, verdict)
         except BaseException as fault:
@@ -187,10 +188,14 @@ class _Check:
                 if (count := sum(result.status == status for result in report.results))
             ]
             notes.say(", ".join(counts), "smoke.json")
-            if not report.passed:
+            if not self._is_right(report):
                 server.check(NEWS_S)  # its death says more than the checks it could not answer
                 notes.is_failed = True
         return report
+
+    def _is_right(self, smoke: SmokeReport) -> bool:
+        """Whether the answers are as right as the budget asks."""
+        return judge_smoke(smoke, self._order.budget.smoke).decision == "pass"
 
     def _bench(self, server: RunningServer, manifest: Manifest) -> Measurement:
         with self._stages.stage("bench") as notes, server_answers_for(server):

@@ -74,9 +74,22 @@ class RelativeBound(Value, frozen=True, kw_only=True):
 
 
 class SmokeRule(Value, frozen=True, kw_only=True):
-    """Whether a smoke report must be handed over; one that is handed over is always judged."""
+    """What a smoke report has to show; one that is handed over is always judged.
+
+    Attributes:
+        required: whether one must be handed over; it must where `must_pass` names a check.
+        pass_share_at_least: of the checks that were asked, skipped ones not counted.
+        must_pass: checks that have to pass whatever the share is; a skipped one has not.
+    """
 
     required: bool = False
+    pass_share_at_least: Share = 1.0
+    must_pass: tuple[str, ...] = ()
+
+    @property
+    def needs_report(self) -> bool:
+        """Whether a verdict without a smoke report is invalid."""
+        return self.required or bool(self.must_pass)
 
 
 class WorkloadRule(Value, frozen=True, kw_only=True):
@@ -167,7 +180,7 @@ def check_budget(budget: Budget, *, origin: str) -> None:
     """
     if budget.status == "unmeasured":
         _check_unmeasured(budget, origin)
-    elif not (budget.bounds or budget.relative or budget.smoke.required):
+    elif not (budget.bounds or budget.relative or budget.smoke.needs_report):
         raise InvalidInput(
             f"{origin} bounds nothing, so anything would pass",
             next_step="Add an entry under `bounds`, or `smoke: {required: true}`.",
@@ -175,6 +188,7 @@ def check_budget(budget: Budget, *, origin: str) -> None:
     for bound in budget.bounds:
         _check_absolute(bound, metric_named(bound.metric), origin)
     _check_slo(budget, origin)
+    _check_smoke(budget.smoke, origin)
     for relative in budget.relative:
         _check_relative(relative, metric_named(relative.metric), origin)
     _check_no_twins(budget.bounds, origin)
@@ -245,6 +259,18 @@ def _check_slo(budget: Budget, origin: str) -> None:
         )
     if not all(math.isfinite(limit) and limit > 0 for limit in given):
         raise InvalidInput(f"{origin}: an SLO is a positive number of milliseconds")
+
+
+def _check_smoke(rule: SmokeRule, origin: str) -> None:
+    if not 0.0 < rule.pass_share_at_least <= 1.0:
+        raise InvalidInput(
+            f"{origin}: {rule.pass_share_at_least:g} is no share of the smoke checks",
+            next_step="Write 0.9 for nine of ten, or leave it out: then every check has to pass.",
+        )
+    if rule.must_pass:
+        from trt_nemotron.measure.smoke.registry import select_checks
+
+        select_checks(rule.must_pass)
 
 
 def _check_relative(bound: RelativeBound, metric: Metric, origin: str) -> None:

@@ -58,7 +58,7 @@ def judge(
     check_budget(budget, origin=f"the budget for {budget.target}")
     run = examine(budget, measurement, baseline, limits, conditions)
     results = (
-        *(judge_smoke(report) for report in _smoke_reports(smoke, budget)),
+        *(judge_smoke(report, budget.smoke) for report in _smoke_reports(smoke, budget)),
         *(_judge_bound(bound, budget, run, start) for bound in budget.bounds),
         *(
             judge_relative(bound, budget, run, baseline, why_no_baseline, history)
@@ -98,4 +98,4 @@ def _judge_bound(
 
 
 def _smoke_reports(smoke: SmokeReport | None, budget: Budget) -> tuple[SmokeReport | None, ...]:
-    return (smoke,) if smoke is not None or budget.smoke.required else ()
+    return (smoke,) if smoke is not None or budget.smoke.needs_report else ()

@@ -62,15 +62,17 @@ def bound_result(
     )
 
 
-def smoke_result(decision: Decision, failed: int | None, checks: int, reason: str) -> BoundResult:
-    """The result for the smoke report: `failed` of `checks` that were run."""
+def smoke_result(
+    decision: Decision, failed: int | None, checks: int, reason: str, allowed: int = 0
+) -> BoundResult:
+    """The result for the smoke report: `failed` of `checks` that were run, `allowed` may fail."""
     return BoundResult(
         metric=SMOKE_METRIC,
         direction="lower_is_better",
         concurrency=0,
         decision=decision,
         figure=failed,
-        bound=0,
+        bound=allowed,
         reason=reason,
         samples=checks,
         kind="smoke",
