@@ -15,7 +15,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,20 +156,40 @@ class MutantLoader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, "mutant", "exec"), module.__dict__)  # noqa: S102 - ours
 
 
-def is_killed(mutant: Mutant | None) -> bool:
-    """Whether the gate's tests fail with the mutant in place; none is the gate as it is."""
+def is_killed(mutant: Mutant) -> bool:
+    """Whether the package's tests fail with the mutant in place.
+
+    The tests that are likeliest to fail run by themselves first: most mutants then die before the
+    others are even read.
+    """
+    likely, others = _tests_for(mutant.module)
+    return _do_fail(likely, mutant) or _do_fail(others, mutant)
+
+
+def do_tests_fail(package: str) -> bool:
+    """Whether they do so without any mutant."""
+    return _do_fail(
+        [path for name in MODULES if name.startswith(package) for path in _tests_for(name)[0]]
+    )
+
+
+def _do_fail(tests: Sequence[Path], mutant: Mutant | None) -> bool:
+    """In a process of its own, for what is imported once stays."""
     child = os.fork()
     if child == 0:
         code = 99
         try:
-            code = _run_tests(mutant)
+            code = _run_tests(tests, mutant)
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) == NOTHING_RAN:
+        names = ", ".join(path.name for path in tests)
+        raise RuntimeError(f"no test ran of {names or 'no file'}")
     return status != 0
 
 
-def _run_tests(mutant: Mutant | None) -> int:
+def _run_tests(tests: Sequence[Path], mutant: Mutant | None) -> int:
     import signal
 
     import pytest
@@ -180,31 +200,40 @@ def _run_tests(mutant: Mutant | None) -> int:
     os.dup2(quiet, 2)
     if mutant is not None:
         sys.meta_path.insert(0, MutantLoader(mutant))
-    tests = [str(path) for path in _tests_for("gate.judge" if mutant is None else mutant.module)]
     options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     for plugin in ("randomly", "cacheprovider", "faulthandler"):
         options += ["-p", f"no:{plugin}"]
-    return int(pytest.main([*options, f"--rootdir={ROOT}", *tests]))
+    return int(pytest.main([*options, f"--rootdir={ROOT}", *map(str, tests)]))
 
 
 LIKELIEST = {
-    "gate.ab_judge": "ab", "gate.history": "changepoint", "gate.key": "judge",
-    "gate.smoke_rule": "judge", "gate.absolute": "drift", "gate.relative": "drift",
-    "gate.examined": "place", "gate.ab_power": "ab_record", "baselines.finding": "ledger",
-    "baselines.git_branch": "storage",
+    "gate.ab": "ab_looks ab ab_requests", "gate.ab_judge": "ab_pair ab ab_requests",
+    "gate.ab_lateness": "ab_lateness", "gate.ab_pair": "ab_pair ab_requests ab",
+    "gate.ab_power": "ab_record", "gate.absolute": "drift judge", "gate.baseline": "judge", "gate.examined": "place judge",
+    "gate.history": "changepoint between_runs", "gate.key": "judge",
+    "gate.place": "place", "gate.relative": "drift judge between_runs", "gate.result": "judge",
+    "gate.rule": "rule tail", "gate.validity": "validity judge",
+    "baselines.finding": "ledger", "baselines.git_branch": "storage",
 }  # fmt: skip
-"""Whose tests kill a module's mutants soonest, where they are not called like the module."""
+"""Whose tests kill a module's mutants soonest, where it is not only those called like it."""
+SLOWEST = ("ab", "ab_requests", "between_runs", "ab_record")
+"""Left to the end."""
+NOTHING_RAN = 5
+"""How pytest ends where it found no test: that kills nothing."""
 
 
-def _tests_for(module: str) -> list[Path]:
-    """All tests of the module's package, the likeliest to kill first."""
+def _tests_for(module: str) -> tuple[list[Path], list[Path]]:
+    """The tests of the module's package that are likeliest to kill it, and all others."""
     package, _, name = module.partition(".")
-    folder = FOLDER.parent / package
-    first = folder / f"test_{LIKELIEST.get(module, name)}.py"
-    others = [path for path in sorted(folder.glob("test_*.py")) if "mutants" not in path.name]
+    stems = [f"test_{each}" for each in LIKELIEST.get(module, name).split()]
+    found = {path.stem: path for path in sorted((FOLDER.parent / package).glob("test_*.py"))}
+    likely = [found[stem] for stem in stems]
+    slow = {f"test_{each}" for each in SLOWEST}
+    left_out = {*stems, "test_mutants", "test_mutants_further"}
     if name != "bucket":  # a server has to start for those
-        others = [path for path in others if path.stem != "test_bucket"]
-    return sorted(others, key=lambda path: path != first)
+        left_out.add("test_bucket")
+    others = [stem for stem in found if stem not in left_out]
+    return likely, [found[stem] for stem in sorted(others, key=slow.__contains__)]
 
 
 def _import_all_but_the_gate() -> None:

@@ -8,16 +8,15 @@ import pytest
 from trt_nemotron.errors import Inconclusive, InvalidInput
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.ab import AbRun, run_ab
-from trt_nemotron.measure.gate.ab_power import power_at
 from trt_nemotron.measure.gate.ab_record import (
     AbPlan,
     begin_record,
     judge_again,
+    keep_round,
     keep_run,
     run_path,
 )
 from trt_nemotron.measure.gate.design import make_design
-from trt_nemotron.measure.gate.metrics import METRICS
 
 START = dt.datetime(2026, 11, 23, 12, tzinfo=dt.timezone.utc)
 
@@ -109,11 +108,8 @@ def test_a_folder_without_a_gate_is_refused(tmp_path):
         judge_again(tmp_path)
 
 
-def test_power_falls_with_the_noise_and_turns_with_the_direction():
-    design = make_design(2)
-    powers = [power_at(METRICS["tpot_p50_ms"], design, 3.0, 5.0, s).caught for s in (1, 10, 40)]
-    assert powers[0] == 1.0 > powers[1] > powers[2]
-    assert power_at(METRICS["tokens_per_s"], design, 3.0, 5.0, 1.0).caught == 1.0
-    assert powers[1] == 0.785, "the same table each time"
-    nothing = power_at(METRICS["tpot_p50_ms"], design, 3.0, 0.0, 1.0)
-    assert (nothing.caught, nothing.pairs) == (0.0, 0)
+def test_a_round_is_kept_as_two_runs_with_numbers_of_their_own(tmp_path, make_measurement):
+    for number in (0, 3):
+        keep_round(tmp_path, number, (make_measurement(seed=1), make_measurement(seed=2)))
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["0000-a.json.gz", "0001-b.json.gz", "0006-a.json.gz", "0007-b.json.gz"]
