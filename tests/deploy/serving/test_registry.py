@@ -22,6 +22,7 @@ from trt_nemotron.deploy.serving.registry import (
     Registry,
     list_endpoints,
     observe,
+    require_room,
     servers_folder,
     valid_name,
 )
@@ -218,3 +219,24 @@ def test_record_that_cannot_be_read_is_named_with_the_way_out(registry: Registry
     assert str(path) in caught.value.next_step
     path.unlink()
     assert registry.endpoints() == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_disk_is_said_before_a_server_is_started(tmp_path: Path):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        require_room(tmp_path)
+        assert not list(tmp_path.iterdir())
+        (tmp_path / "fill").write_bytes(bytes(200_000))
+        with pytest.raises(EnvironmentUnfit, match="No space left"):
+            require_room(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["fill"]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_folder_that_is_gone_has_no_room(tmp_path: Path):
+    with pytest.raises(EnvironmentUnfit, match="cannot be written"):
+        require_room(tmp_path / "gone")

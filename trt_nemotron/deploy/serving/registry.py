@@ -29,6 +29,8 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 _LOCK_TIMEOUT_S = 30.0
 _KEPT_LOGS = 20
+_ROOM_BYTES = 2**18
+"""For a document of some kilobytes, and the first minutes of a log."""
 _GUARD_GONE = "its guard is gone: it was killed, or the machine was restarted"
 
 
@@ -54,6 +56,26 @@ def valid_name(name: str) -> str:
             next_step="Choose another one with --name.",
         )
     return name
+
+
+def require_room(folder: Path) -> None:
+    """Find out now whether a server's document and log can be written there.
+
+    Raises:
+        EnvironmentUnfit: the disk is full; a server would end there without a word of why.
+    """
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM_BYTES))
+            file.flush()
+    except OSError as fault:
+        raise EnvironmentUnfit(
+            f"a server's state and log cannot be written: {fault.strerror}",
+            evidence=str(folder),
+            next_step=f"Make room there, or set {STATE_VARIABLE} to a folder on another disk.",
+        ) from fault
 
 
 class Registry:

@@ -38,7 +38,7 @@ from trt_nemotron.deploy.serving.log import LogReader
 from trt_nemotron.deploy.serving.ports import free_port, require_free
 from trt_nemotron.deploy.serving.processes import creation_time
 from trt_nemotron.deploy.serving.readiness import NotReady, Question, Readiness, tells_address
-from trt_nemotron.deploy.serving.registry import Registry
+from trt_nemotron.deploy.serving.registry import Registry, require_room
 from trt_nemotron.deploy.serving.running import GRACE_S, GUARD_MARGIN_S, RunningServer
 from trt_nemotron.deploy.serving.starting import Start, container_start, process_start
 from trt_nemotron.deploy.serving.transport import Transport, send
@@ -234,6 +234,8 @@ def _start_held(
     endpoint = start.endpoint
     with registry.claimed(endpoint.name):
         _make_log(Path(endpoint.log))
+        for folder in {registry.folder, Path(endpoint.log).parent}:
+            require_room(folder)
         lifeline = Lifeline.to_new_guard(folder=registry.folder, log=Path(endpoint.log))
         held = replace(
             endpoint,
