@@ -52,6 +52,7 @@ def test_unkept_bound_fails_the_check_and_says_which(tool, tmp_path: Path):
     budget = tmp_path / "strict.yaml"
     budget.write_text(
         "schema: trt-nemotron/budget/1\ntarget: cpu\n"
+        "machine: {other_load_share_at_most: 1.0}\n"  # other tests run beside this one
         "bounds:\n  - {metric: ttft_p50_ms, concurrency: 1, at_most: 0.001}\n"
     )
     done = tool.run("check", "--target", "cpu", "--budget", str(budget))

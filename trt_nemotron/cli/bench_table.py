@@ -38,8 +38,12 @@ def render_bench(measurement: "Measurement", summary: "Summary") -> "RenderableT
     from rich.console import Group
     from rich.text import Text
 
+    from trt_nemotron.measure.gate.demands import MachineRule
+    from trt_nemotron.measure.gate.machine_rule import machine_faults
+
     lines = [Text(line) for line in _context_lines(measurement, summary)]
-    notes = [Text(f"note: {note}", style="yellow") for note in summary.notes]
+    told = (*summary.notes, *machine_faults(measurement, MachineRule()))
+    notes = [Text(f"note: {note}", style="yellow") for note in told]
     tables = [_latency_table(summary), _load_table(summary), *render_workers(measurement.client)]
     return Group(*tables, *lines, *notes, *_faults(summary))
 

@@ -17,8 +17,8 @@ from trt_nemotron.measure.gate.budget import (
     SMALLEST_RELATIVE_BOUND_PERCENT,
     Budget,
     RelativeBound,
-    WorkloadRule,
 )
+from trt_nemotron.measure.gate.demands import WorkloadRule
 from trt_nemotron.measure.gate.design import MOST_PAIRS, MOST_REQUEST_PAIRS
 
 Serving = Literal["together", "in-turn"]

@@ -8,14 +8,13 @@ at a time (docs/gating.md).
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.plan import Plan
+from trt_nemotron.measure.bench.process_family import PROC, family
 
-_PROC = Path("/proc")
 CPU_TARGET = "cpu"
 
 
@@ -47,9 +46,9 @@ def hold(pid: int, cores: Sequence[int]) -> None:
 
     A thread that ends meanwhile is none any more, and what is started later inherits it.
     """
-    for process in _family(pid):
+    for process in family(pid):
         with suppress(OSError):
-            for thread in (_PROC / str(process) / "task").iterdir():
+            for thread in (PROC / str(process) / "task").iterdir():
                 with suppress(ProcessLookupError):
                     os.sched_setaffinity(int(thread.name), cores)
 
@@ -60,11 +59,3 @@ def _threads(manifest: Manifest, plan: Plan) -> int:
         return plan.int_choice("n_threads") if manifest.target == CPU_TARGET else 0
     except (KeyError, TypeError):
         return 0
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    with suppress(OSError):
-        for thread in (_PROC / str(pid) / "task").iterdir():
-            for child in (thread / "children").read_text().split():
-                yield from _family(int(child))

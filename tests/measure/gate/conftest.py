@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from trt_nemotron.measure.bench.figures.binomial import chance_of_at_most
-from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, SmokeRule
+from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound
+from trt_nemotron.measure.gate.demands import SmokeRule
 
 MakeBudget = Callable[..., Budget]
 

@@ -187,6 +187,13 @@ def test_smallest_samples_and_concurrency_are_one(tmp_path: Path):
     assert read(tmp_path, text).minimum_samples == 1
 
 
+def test_a_rate_may_be_less_than_one_request_a_second_and_not_none(tmp_path: Path):
+    line = "metric: tpot_p50_ms, at_most: 5, rate_rps: {}"
+    assert read(tmp_path, bound(line.format(0.25))).bounds[0].rate_rps == 0.25
+    with pytest.raises(InvalidInput):
+        read(tmp_path, bound(line.format(0)))
+
+
 @pytest.mark.parametrize("key", ["input_tokens", "output_tokens"])
 def test_the_workload_may_be_left_open(key: str):
     assert getattr(Budget(target="cpu").workload, key) is None

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.measure.gate.budget import Budget, SmokeRule, read_budget
+from trt_nemotron.measure.gate.budget import Budget, read_budget
+from trt_nemotron.measure.gate.demands import SmokeRule
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.smoke_rule import judge_smoke
 from trt_nemotron.measure.smoke.values import SmokeReport

@@ -12,7 +12,15 @@ from trt_nemotron.document import write_document
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.measure.bench.replay import write_measurement
 from trt_nemotron.measure.bench.values import Measurement
-from trt_nemotron.measure.gate.budget import Budget, default_budget, find_budget, read_budget
+from trt_nemotron.measure.gate.budget import (
+    AbsoluteBound,
+    Budget,
+    RelativeBound,
+    check_budget,
+    default_budget,
+    find_budget,
+    read_budget,
+)
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.outcome import headline
 from trt_nemotron.measure.gate.values import PhysicalLimit, Verdict
@@ -82,6 +90,15 @@ def test_bounds_beside_the_word_are_refused(tmp_path: Path, repository: Path):
     with pytest.raises(InvalidInput, match="calls itself unmeasured") as caught:
         read_budget(mine)
     assert "Remove `status: unmeasured`" in caught.value.next_step
+
+
+def test_one_bound_of_each_kind_beside_the_word_is_two_too_many():
+    bounds = (AbsoluteBound(metric="tpot_p50_ms", concurrency=1, at_most=5.0),)
+    relative = (RelativeBound(metric="tpot_p50_ms", concurrency=1, worse_by_at_most_percent=5.0),)
+    budget = Budget(target="spark", status="unmeasured", bounds=bounds, relative=relative)
+    with pytest.raises(InvalidInput, match="calls itself unmeasured") as caught:
+        check_budget(budget, origin="here")
+    assert "2 bounds" in caught.value.evidence
 
 
 def test_a_copy_with_bounds_judges_them(

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from trt_nemotron.measure.bench.values import ChunkRecord, Measurement, RequestRecord
-from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, WorkloadRule
+from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget
+from trt_nemotron.measure.gate.demands import WorkloadRule
 from trt_nemotron.measure.gate.place import Place
 from trt_nemotron.measure.gate.validity import fitness_faults, record_faults, sample_fault
 

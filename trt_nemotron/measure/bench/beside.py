@@ -1,4 +1,4 @@
-"""What is read on both sides of a leg and never in it: the server's own figures, the energy."""
+"""What is read on both sides of a leg and never in it: the server's figures, energy, other load."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +18,12 @@ from trt_nemotron.measure.bench.server_side.snapshot import (
     find_endpoints,
     take_snapshot,
 )
-from trt_nemotron.measure.bench.values import Energy, ServerSide
+from trt_nemotron.measure.bench.values import Energy, ServerSide, Surroundings
 from trt_nemotron.measure.bench.wire.address import Address
 
 if TYPE_CHECKING:
     from trt_nemotron.measure.bench.energy import Meter
+    from trt_nemotron.measure.bench.lookout import Lookout
 
 
 class Beside:
@@ -34,13 +35,18 @@ class Beside:
     Args:
         fetch: gets a page of the server.
         meter: of energy; without one it is not measured.
+        lookout: on the server's machine, where that is this one.
     """
 
-    def __init__(self, fetch: Fetch, meter: "Meter | None" = None) -> None:
+    def __init__(
+        self, fetch: Fetch, meter: "Meter | None" = None, lookout: "Lookout | None" = None
+    ) -> None:
         self._fetch: Fetch | None = fetch
         self._meter = meter
         self._servers: dict[Leg, ServerSide | None] = {}
         self._energies: dict[Leg, Energy] = {}
+        self._lookout = lookout
+        self._surroundings: dict[Leg, Surroundings] = {}
         self.notes: list[str] = []
         self._endpoints = find_endpoints(self._read)
 
@@ -54,14 +60,22 @@ class Beside:
         """Of each leg, where there is a meter."""
         return tuple(self._energies.values())
 
+    @property
+    def surroundings(self) -> tuple[Surroundings, ...]:
+        """Of each leg, where there is a lookout."""
+        return tuple(self._surroundings.values())
+
     @contextmanager
     def around(self, leg: Leg) -> Iterator[None]:
         """Measures `leg`, which is the block; one that fails leaves nothing."""
         before = self._snapshot()
+        glance = self._lookout.look() if self._lookout else None
         begin = self._meter.mark() if self._meter else None
         yield
         if self._meter and begin:
             self._energies[leg] = self._meter.measure(leg, begin)
+        if self._lookout and glance:
+            self._surroundings[leg] = self._lookout.compare(leg, glance, self._lookout.look())
         self._servers[leg] = compare(leg, self._endpoints, before, self._snapshot())
 
     def _snapshot(self) -> Snapshot:
@@ -85,14 +99,18 @@ def open_beside(
     address: Address, api_key: str, clock: Clock, *, measures_energy: bool
 ) -> Iterator[Beside]:
     """Everything beside a run; a sampler of power is not left running afterwards."""
+    from trt_nemotron.measure.bench.lookout import open_lookout
+
     fetch = make_fetch(address, api_key)
+    host, port = str(address.socket_address[0]), int(address.socket_address[1])
+    lookout = open_lookout(host, port, clock)
     if not measures_energy:
-        yield Beside(fetch)
+        yield Beside(fetch, lookout=lookout)
         return
     from trt_nemotron.measure.bench.energy import open_meter
 
     with (
         TemporaryDirectory(prefix="trt-nemotron-") as folder,
-        open_meter(str(address.socket_address[0]), clock, Path(folder)) as meter,
+        open_meter(host, clock, Path(folder)) as meter,
     ):
-        yield Beside(fetch, meter)
+        yield Beside(fetch, meter, lookout)

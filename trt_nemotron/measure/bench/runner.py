@@ -127,6 +127,7 @@ def run_bench(
         notes=(*rehearsal.notes, *dict.fromkeys(runner.notes), *beside.notes),
         server_side=beside.server_side,
         energy=beside.energy,
+        surroundings=beside.surroundings,
     )
 
 

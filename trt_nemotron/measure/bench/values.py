@@ -197,6 +197,34 @@ class Energy(Value, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Throttled(Value, frozen=True, kw_only=True):
+    """For how long clocks were lowered: of what, and why."""
+
+    what: str
+    seconds: float
+
+
+class Surroundings(Value, frozen=True, kw_only=True):
+    """What else went on where the server runs while one leg was measured, warm-up included.
+
+    Attributes:
+        processors: that the machine has.
+        other_load_processors: how many were kept busy, on average, by neither this client nor the
+            server; `None` where the server's processes cannot be told from others.
+        stolen_processors: how many a hypervisor gave to somebody else, on average.
+        throttled: for how long clocks were lowered; what was not throttled is left out.
+        lowered_clocks: cooling devices that lowered clocks before or after the leg.
+    """
+
+    leg: Leg
+    duration_s: float
+    processors: int
+    other_load_processors: float | None = None
+    stolen_processors: float = 0.0
+    throttled: tuple[Throttled, ...] = ()
+    lowered_clocks: tuple[str, ...] = ()
+
+
 class Measurement(Document, frozen=True, kw_only=True):
     """One run of the measuring client.
 
@@ -207,6 +235,7 @@ class Measurement(Document, frozen=True, kw_only=True):
         notes: what happened on the way that no record shows, one sentence each.
         server_side: of each leg for which the server tells its own figures.
         energy: of each leg when it was asked for.
+        surroundings: of each leg where the server runs on this machine.
     """
 
     SCHEMA: ClassVar[str] = "trt-nemotron/measurement/1"
@@ -223,3 +252,4 @@ class Measurement(Document, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     server_side: tuple[ServerSide, ...] = ()
     energy: tuple[Energy, ...] = ()
+    surroundings: tuple[Surroundings, ...] = ()

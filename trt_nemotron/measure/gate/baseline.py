@@ -10,6 +10,7 @@ from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
 from trt_nemotron.measure.gate.budget import Budget
 from trt_nemotron.measure.gate.key import key_differences, key_of, unknown_fields
+from trt_nemotron.measure.gate.machine_rule import machine_faults
 from trt_nemotron.measure.gate.validity import fitness_faults, record_faults
 
 
@@ -23,6 +24,7 @@ def mismatch(measurement: Measurement, baseline: Measurement, budget: Budget) ->
         return f"the baseline was measured with {' and '.join(differences)}"
     faults = record_faults(baseline) or (
         *fitness_faults(baseline, budget),
+        *machine_faults(baseline, budget.machine),
         *summarise(baseline, budget.slo).invalid_reasons,
     )
     return f"the baseline is not a valid run: {faults[0]}" if faults else ""

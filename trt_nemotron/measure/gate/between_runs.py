@@ -46,7 +46,7 @@ class Farthest:
 
 def runs_needed(bounds: int, alarm_rate: float = ALARM_RATE) -> int:
     """Earlier runs from which on their worst keeps the rate over so many bounds together."""
-    return max(1, math.ceil(bounds / alarm_rate - 1e-9) - 1)
+    return math.ceil(bounds / alarm_rate - 1e-9) - 1
 
 
 def farthest_of(metric: Metric, baseline: float, earlier: Sequence[float], bounds: int) -> Farthest:

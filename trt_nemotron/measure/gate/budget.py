@@ -16,11 +16,10 @@ from trt_nemotron.document import Document, Value, read_document, to_tree
 from trt_nemotron.errors import InvalidInput
 from trt_nemotron.facts.location import budgets_folder
 from trt_nemotron.measure.bench.figures.summary import Slo
+from trt_nemotron.measure.gate.demands import Count, MachineRule, SmokeRule, WorkloadRule
 from trt_nemotron.measure.gate.metrics import Gain, Metric, metric_named
 from trt_nemotron.measure.gate.place import Place
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(ge=0.0)]
 Rate = Annotated[float, msgspec.Meta(gt=0.0)]
 
 SMALLEST_RELATIVE_BOUND_PERCENT = 3.0
@@ -73,39 +72,6 @@ class RelativeBound(Value, frozen=True, kw_only=True):
         return Place(concurrency=self.concurrency)
 
 
-class SmokeRule(Value, frozen=True, kw_only=True):
-    """What a smoke report has to show; one that is handed over is always judged.
-
-    Attributes:
-        required: whether one must be handed over; it must where `must_pass` names a check.
-        pass_share_at_least: of the checks that were asked, skipped ones not counted.
-        must_pass: checks that have to pass whatever the share is; a skipped one has not.
-    """
-
-    required: bool = False
-    pass_share_at_least: Share = 1.0
-    must_pass: tuple[str, ...] = ()
-
-    @property
-    def needs_report(self) -> bool:
-        """Whether a verdict without a smoke report is invalid."""
-        return self.required or bool(self.must_pass)
-
-
-class WorkloadRule(Value, frozen=True, kw_only=True):
-    """The work for which the bounds are meant; what is not named may be anything.
-
-    Attributes:
-        cached_share_at_most: share of the prompt tokens that the server took from its cache; a
-            TTFT over cached prompts is the cache's, not the model's.
-    """
-
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    is_thinking_enabled: bool | None = None
-    cached_share_at_most: Share = 0.1
-
-
 class Budget(Document, frozen=True, kw_only=True):
     """What a measurement on `target` has to keep.
 
@@ -126,6 +92,7 @@ class Budget(Document, frozen=True, kw_only=True):
     relative: tuple[RelativeBound, ...] = ()
     smoke: SmokeRule = SmokeRule()
     workload: WorkloadRule = WorkloadRule()
+    machine: MachineRule = MachineRule()
     slo: Slo | None = None
     minimum_samples: Count = 10
 

@@ -9,6 +9,7 @@ from trt_nemotron.measure.bench.figures.summary import LegSummary, Summary
 from trt_nemotron.measure.bench.values import Measurement, RequestRecord
 from trt_nemotron.measure.gate.baseline import swap_faults
 from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.machine_rule import machine_faults
 from trt_nemotron.measure.gate.metrics import Metric
 from trt_nemotron.measure.gate.place import Place, leg_fault, legs_at
 from trt_nemotron.measure.gate.result import Finding
@@ -57,19 +58,15 @@ def examine(
     measurement: Measurement,
     baseline: Measurement | None,
     limits: Sequence[PhysicalLimit],
-    conditions: Sequence[str],
 ) -> Run:
-    """Everything that makes a run invalid, before any bound of `budget` is asked.
-
-    `conditions` are what befell the board while it was measured, seen from outside.
-    """
+    """Everything that makes a run invalid, before any bound of `budget` is asked."""
     broken = record_faults(measurement)
     if broken:
         return Run(measurement, None, broken)
     summary = summarise(measurement, budget.slo)
     swapped = () if baseline is None else swap_faults(measurement, baseline)
     faults = (
-        *conditions,
+        *machine_faults(measurement, budget.machine),
         *fitness_faults(measurement, budget),
         *(reason for reason in summary.invalid_reasons if reason not in summary.lateness_reasons),
         *physics_faults(summary, limits),

@@ -36,7 +36,6 @@ def judge(
     history: Sequence[Measurement] = (),
     limits: Sequence[PhysicalLimit] = (),
     start: StartFigures | None = None,
-    conditions: Sequence[str] = (),
 ) -> Verdict:
     """Every bound of `budget` against the raw records of `measurement`.
 
@@ -50,13 +49,12 @@ def judge(
             and a failure against `baseline` has to exceed what they show of unchanged servers.
         limits: what the device can do at best; a better figure is `invalid`.
         start: what starting the server took, for the bounds of it; without it they are `invalid`.
-        conditions: what befell the board meanwhile, a sentence each; any makes the run `invalid`.
 
     Raises:
         InvalidInput: a bound that cannot be judged, such as an unknown metric.
     """
     check_budget(budget, origin=f"the budget for {budget.target}")
-    run = examine(budget, measurement, baseline, limits, conditions)
+    run = examine(budget, measurement, baseline, limits)
     results = (
         *(judge_smoke(report, budget.smoke) for report in _smoke_reports(smoke, budget)),
         *(_judge_bound(bound, budget, run, start) for bound in budget.bounds),

@@ -2,7 +2,7 @@
 
 import math
 
-from trt_nemotron.measure.gate.budget import SmokeRule
+from trt_nemotron.measure.gate.demands import SmokeRule
 from trt_nemotron.measure.gate.result import smoke_result
 from trt_nemotron.measure.gate.values import BoundResult
 from trt_nemotron.measure.smoke.values import SmokeReport

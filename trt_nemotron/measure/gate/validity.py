@@ -19,7 +19,8 @@ from trt_nemotron.measure.bench.figures.stability import drift_notes
 from trt_nemotron.measure.bench.figures.summary import Summary
 from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.values import Measurement, RequestRecord
-from trt_nemotron.measure.gate.budget import Budget, WorkloadRule
+from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.demands import WorkloadRule
 from trt_nemotron.measure.gate.metrics import Metric, metric_named
 from trt_nemotron.measure.gate.place import Place, leg_fault, legs_at
 from trt_nemotron.measure.gate.values import PhysicalLimit

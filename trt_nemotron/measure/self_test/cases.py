@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound, WorkloadRule
+from trt_nemotron.measure.gate.budget import AbsoluteBound, Budget, RelativeBound
+from trt_nemotron.measure.gate.demands import MachineRule, WorkloadRule
 from trt_nemotron.measure.gate.values import Decision
 
 TTFT_MS = 10.0
@@ -60,6 +61,7 @@ class Case:
             target=TARGET,
             bounds=self.bounds,
             workload=WorkloadRule(output_tokens=OUTPUT_TOKENS),
+            machine=MachineRule(other_load_share_at_most=1.0),
             minimum_samples=8,
         )
 
