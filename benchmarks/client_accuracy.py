@@ -64,7 +64,7 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
     from trt_nemotron.measure.bench.calibration import measure_floor
     from trt_nemotron.measure.bench.clock import SystemClock, WallClockTrack
     from trt_nemotron.measure.bench.clock_choice import choose_clock
-    from trt_nemotron.measure.bench.figures.request_figures import token_chunks
+    from trt_nemotron.measure.bench.figures.request_figures import measure_request, token_chunks
     from trt_nemotron.measure.bench.figures.validity import find_lag_reasons
     from trt_nemotron.measure.bench.health import HealthLog
     from trt_nemotron.measure.bench.leg import Leg
@@ -102,6 +102,7 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
         records.append(record)
     after = time.process_time() - before - result.process_cpu_ns / 1e9
     client = health.conclude(floor, len(track.steps))
+    figures = [measure_request(record) for record in records]
     return {
         "times": {
             record.index: [(c.received_ns - record.sent_ns) / 1e9 for c in token_chunks(record)]
@@ -109,7 +110,7 @@ def run_ours(url: str, streams: int, count: int, wish: str) -> dict:
         },
         "cpu_s": result.process_cpu_ns / 1e9,
         "cpu_after_s": after,
-        **_own_judgement(list(find_lag_reasons(leg, records, client)), client),
+        **_own_judgement(list(find_lag_reasons(leg, figures, client)), client),
     }
 
 
