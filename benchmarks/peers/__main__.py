@@ -1,127 +1,135 @@
 """Our client beside others: `python -m benchmarks.peers`, from the root of the repository.
 
-    python -m benchmarks.peers [--peer NAME ...] [--concurrency 1,32,128,256] [--rounds 1]
-        [--out docs/peers.md] [--json FILE]
+    python -m benchmarks.peers [--results FILE] [--peer NAME ...] [--concurrency 1,32,128,256]
+        [--rounds 5] [--faults | --no-faults] [--most N]
+    python -m benchmarks.peers --summarise [--results FILE]
 
 Makes an environment for each peer that has none yet (a few GB in the user's cache), lets the peers
-take turns against the truth server, each run with a fresh one, and prints the page, or writes it
-with `--out`. One round of the default set took ten minutes on a busy machine of
-two cores.
+take turns against the truth server, each run with a fresh one, and adds a line to the results file
+after each. It can be ended at any time: called again, it goes on with what is missing. When nothing
+is missing, docs/peers.md and its plots are written from the file, which `--summarise` does alone.
+`--most 1` measures one thing and ends, for a machine that has to be quiet only meanwhile; exit code
+3 says that something is still missing. A round of the default set takes ten minutes.
 """
 
 import argparse
-import json
-import os
-import platform
-import shlex
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.peers.catalogue import DEFAULT, LEFT_OUT, PEERS
+from benchmarks.peers.catalogue import DEFAULT, PEERS
 from benchmarks.peers.environments import Unavailable, programs_of
-from benchmarks.peers.page import Results, page
+from benchmarks.peers.fault_rounds import ask_about
+from benchmarks.peers.faults import FAULTS
+from benchmarks.peers.page import NoPlace, write_page
 from benchmarks.peers.peer import REQUESTS
-from benchmarks.peers.rounds import Failed, ask_for_faults, measure
-from trt_nemotron.document import write_atomically
+from benchmarks.peers.results import (
+    FaultRow,
+    Results,
+    Row,
+    Unreadable,
+    begin_results,
+    keep,
+    read_results,
+)
+from benchmarks.peers.rounds import ROOT, Failed, measure
+from benchmarks.peers.surroundings import busy_share, load, machine, now, our_version, stolen_s
 
-
-def run(names: list[str], levels: list[int], rounds: int) -> Results:
-    """Let the peers take turns; one that fails once at some load is left out from then on there."""
-    results = Results(missing={k: v for k, v in LEFT_OUT.items() if k not in names})
-    there = [name for name in names if _is_there(name, results)]
-    for streams in levels:
-        rows = results.rows.setdefault(streams, {PEERS[name].name: [] for name in there})
-        for number in range(rounds):
-            for name in there if number % 2 == 0 else reversed(there):
-                _one(name, streams, number, rows, results)
-        results.rows[streams] = {name: found for name, found in rows.items() if found}
-    for name in there:
-        _say(f"{PEERS[name].name}: errors in the middle of streams")
-        try:
-            results.faults[PEERS[name].name] = ask_for_faults(PEERS[name])
-        except Failed as error:
-            results.missing[f"{PEERS[name].name}, errors in the middle"] = str(error)
-    return results
-
-
-def _is_there(name: str, results: Results) -> bool:
-    peer = PEERS[name]
-    try:
-        programs_of(peer)
-    except Unavailable as error:
-        results.missing[peer.name] = f"could not be installed here: {error}"
-        return False
-    if peer.note:
-        results.notes[peer.name] = peer.note
-    return True
-
-
-def _one(name: str, streams: int, number: int, rows: dict, results: Results) -> None:
-    peer = PEERS[name]
-    _say(f"{streams} streams, round {number + 1}: {peer.name}")
-    try:
-        rows[peer.name].append(measure(peer, streams))
-    except Failed as error:
-        results.missing[f"{peer.name}, {streams} streams, round {number + 1}"] = str(error)
-
-
-def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-def _load() -> str:
-    return ", ".join(f"{value:.2f}" for value in os.getloadavg())
-
-
-def _machine() -> str:
-    processor = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-            break
-    cores = len(os.sched_getaffinity(0))
-    python = platform.python_version()
-    return f"{cores} cores ({processor}), Linux {platform.release().split('-')[0]}, Python {python}"
-
-
-def _command(given: argparse.Namespace) -> str:
-    """What was asked, without where it was to be kept."""
-    peers = [word for name in given.peer or () for word in ("--peer", name)]
-    asked = ["--concurrency", given.concurrency, "--rounds", str(given.rounds), *peers]
-    return shlex.join(["python", "-m", "benchmarks.peers", *asked])
+RESULTS = Path(__file__).with_name("results") / "2026-11-24.jsonl"
+Task = tuple[str, int, int] | tuple[str, str]
+MISSING = 3
+"""Exit code when `--most` ended the run before the end."""
 
 
 def main() -> int:
-    """Run and show."""
+    """Run what is missing; write the page when nothing is."""
+    given = _parser().parse_args()
+    try:
+        if not given.summarise:
+            done = begin_results(given.results, machine())
+            left = list(_missing(given, done))
+            for task in left[: given.most]:
+                keep(given.results, _do(task))
+            if given.most is not None and len(left) > given.most:
+                return MISSING
+        write_page(read_results(given.results), given.results.name, ROOT / "docs")
+    except (NoPlace, Unreadable, Unavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _missing(given: argparse.Namespace, done: Results) -> Iterator[Task]:
+    """(client, streams, round) or (client, fault), in turn; even rounds go backwards."""
+    names = given.peer or list(DEFAULT)
+    rows = {row.key for row in done.rows}
+    for number in range(1, given.rounds + 1):
+        for streams in given.concurrency:
+            for name in names if number % 2 else reversed(names):
+                if (number, streams, name) not in rows:
+                    yield name, streams, number
+    faults = {row.key for row in done.faults}
+    for name in names if given.faults else ():
+        yield from ((name, fault) for fault in FAULTS if (fault, name) not in faults)
+
+
+def _do(task: Task) -> Row | FaultRow:
+    name, *rest = task
+    peer = PEERS[name]
+    programs_of(peer)
+    version = our_version(ROOT) if name.startswith("ours") else peer.name
+    _say(f"{peer.name}: {', '.join(map(str, rest))}")
+    if len(rest) == 1:
+        return ask_about(peer, name, version, str(rest[0]))
+    return _one(name, version, int(rest[0]), int(rest[1]))
+
+
+def _one(name: str, version: str, streams: int, number: int) -> Row:
+    facts = {"client": name, "version": version, "streams": streams, "round": number}
+    facts |= {"at": now(), "load": load()}
+    before = busy_share()
+    stolen, begun = stolen_s(), time.monotonic()
+    try:
+        found = measure(PEERS[name], streams)
+    except Failed as error:
+        return Row(**facts, seconds=round(time.monotonic() - begun, 1), fault=str(error))
+    around = {"busy_before": before, "stolen_s": round(stolen_s() - stolen, 2)}
+    seconds = round(time.monotonic() - begun, 1)
+    return Row(
+        **facts, seconds=seconds, figures=found.figures, truth=found.truth, counts=found.counts,
+        around=around,
+    )  # fmt: skip
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+def _levels(text: str) -> list[int]:
+    levels = [int(part) for part in text.split(",")]
+    if unknown := [level for level in levels if level not in REQUESTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: one of {', '.join(map(str, REQUESTS))}")
+    return levels
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__.partition("\n")[0]
     )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the file that grows")
     parser.add_argument("--peer", action="append", choices=list(PEERS), help="may be repeated")
-    parser.add_argument("--concurrency", default="1,32,128,256", help=f"of {list(REQUESTS)}")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="write the page here instead of printing it")
-    parser.add_argument("--json", type=Path, help="keep every round's figures here")
-    given = parser.parse_args()
-    levels = [int(part) for part in given.concurrency.split(",")]
-    if unknown := [level for level in levels if level not in REQUESTS]:
-        parser.error(f"--concurrency {unknown[0]}: one of {', '.join(map(str, REQUESTS))}")
-    facts = {
-        "command": _command(given),
-        "date": time.strftime("%Y-%m-%d, %H:%M UTC", time.gmtime()),
-        "machine": _machine(),
-        "load_begin": _load(),
-    }
-    results = run(given.peer or list(DEFAULT), levels, given.rounds)
-    text = page(results, {**facts, "load_end": _load()})
-    if given.json:
-        write_atomically(given.json, json.dumps(asdict(results), indent=1).encode())
-    if given.out:
-        write_atomically(given.out, text.encode())
-    else:
-        print(text)
-    return 0
+    parser.add_argument(
+        "--concurrency", type=_levels, default="1,32,128,256", help=f"of {list(REQUESTS)}"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--faults", action=argparse.BooleanOptionalAction, default=True,
+        help="also what each client makes of streams that are wrong",
+    )  # fmt: skip
+    parser.add_argument("--most", type=int, help="measure at most so many things, then end")
+    parser.add_argument("--summarise", action="store_true", help="write docs/peers.md, no more")
+    return parser
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ FOLDER = Path(__file__).with_name("programs")
 
 def command(work: Work, program: str) -> list[str]:
     """One of the two programs."""
+    patience = [] if work.patience_s is None else ["--timeout", f"{work.patience_s:g}"]
     return [
         "python", str(FOLDER / program), "--url", work.url, "--streams", str(work.streams),
         "--requests", str(work.requests), "--warmup", str(work.warmup),
         "--tokens", str(work.tokens), "--prompts", str(work.prompts),
-        "--out", str(work.folder / "said.json"),
+        "--out", str(work.folder / "said.json"), *patience,
     ]  # fmt: skip
 
 
@@ -31,7 +32,8 @@ def read(work: Work) -> Said:
         itl_p99=percentile(gaps, 0.99),
         tpot_p50=percentile(per_token, 0.50),
         good=len(answers),
-        failed=tree["failed"],
+        failed=sum(tree["failed"].values()),
+        names=tree["failed"],
     )
 
 

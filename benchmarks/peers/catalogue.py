@@ -16,8 +16,14 @@ PEERS: dict[str, Peer] = {
 DEFAULT = ("ours", "ours-stamps", "sglang", "aiperf", "guidellm", "requests", "openai")
 LEFT_OUT = {
     "vllm": (
-        "`vllm bench serve` imports torch and the parsers of its server, so its environment is the "
-        "whole of vLLM with CUDA's libraries, some 8 GB; `--peer vllm` makes it"
+        "`vllm bench serve` imports torch, transformers and the parsers of its server, and its "
+        "package asks for the whole of vLLM with CUDA's libraries, some 8 GB, which `--peer vllm` "
+        "would fetch. The client alone can be put together from its wheel, torch for CPUs and a "
+        "dozen more packages by hand; so it ran here once at 8 streams, and its result is "
+        "tests/benchmarks/recorded/vllm.json. In an earlier comparison of ours (2026-11-23, 0.33.0 "
+        "put together so, another truth server, three rounds, rows not kept) its TTFT was off by "
+        "+86 ms at p50 and +104 ms at p99 at 128 streams, ITL p99 by +14 ms, for 37 us of "
+        "processor time a token"
     ),
     "genai-perf": (
         "its `perf_analyzer` needs glibc 2.38 and the package falls back to an older stub without "

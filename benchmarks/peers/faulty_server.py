@@ -1,45 +1,56 @@
-"""A server of which every second answer dies with an error inside the stream, after the first few.
+"""A server whose answers are, after the first few, such as `faults` has them.
 
-What vLLM, sglang and TensorRT-LLM send when a request fails after its first token: the status was
-200, so the error can only come as an event (`data: {"error": ...}`).
+A sound shape is then every answer, since what is looked at is how it is timed; of the others every
+second one is sound, so that it shows whether they are told apart.
 """
 
 import json
+import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-DIES_AFTER = 16
+from benchmarks.peers.faults import ENDLESS_S, Ending, Fault, Part, plain
+
 SOUND_FIRST = 8
 """Requests that are answered well, so that no peer gives up over its probe or warm-up."""
-INTERVAL_S = 0.002
+_RESET = struct.pack("ii", 1, 0)
 
 
 class FaultyServer(ThreadingHTTPServer):
-    """Counts what it answered; `kinds` is `good` or `failed` for each request, as they came."""
+    """`struck` tells of each request, in the order in which they came, if it met the fault."""
 
     daemon_threads = True
+    block_on_close = False
     request_queue_size = 128
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Fault) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.kinds: list[str] = []
+        self.fault = fault
+        self.struck: list[bool] = []
+        self.is_ending = threading.Event()
         self._lock = threading.Lock()
 
-    def next_kind(self) -> str:
-        """Of the request that has just come."""
+    def next_parts(self) -> Iterator[Part]:
+        """The answer to the request that has just come."""
         with self._lock:
-            number = len(self.kinds)
-            self.kinds.append("failed" if number >= SOUND_FIRST and number % 2 else "good")
-            return self.kinds[-1]
+            number = len(self.struck)
+            is_turn = self.fault.is_sound or number % 2 == 1
+            self.struck.append(number >= SOUND_FIRST and is_turn)
+            return self.fault.parts() if self.struck[-1] else plain()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients may go as they please."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: FaultyServer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
@@ -56,50 +67,44 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A stream, whole or not."""
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        tokens = int(asked.get("max_tokens") or asked.get("max_completion_tokens") or 64)
-        is_good = self.server.next_kind() == "good"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            self._stream(tokens, is_good)
+            self._send(self.server.next_parts())
         except OSError:
             self.close_connection = True
 
-    def _stream(self, tokens: int, is_good: bool) -> None:
-        self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
-        for _ in range(tokens if is_good else min(tokens, DIES_AFTER)):
-            time.sleep(INTERVAL_S)
-            self._event({"choices": [{"index": 0, "delta": {"content": " word"}}]})
-        if is_good:
-            self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]})
-            counted = {"prompt_tokens": 16, "completion_tokens": tokens}
-            self._event({"choices": [], "usage": {**counted, "total_tokens": 16 + tokens}})
-        else:
-            self._event({"error": {"message": "CUDA out of memory", "type": "x", "code": 500}})
-        self._chunk(b"data: [DONE]\n\n")
-        self._chunk(b"")
+    def _send(self, parts: Iterable[Part]) -> None:
+        due = time.monotonic()
+        for part in parts:
+            if isinstance(part, float):
+                due += part
+                time.sleep(max(0.0, due - time.monotonic()))
+            elif isinstance(part, bytes):
+                self.wfile.write(part)
+            else:
+                self._end(part)
+                return
 
-    def _event(self, tree: dict[str, Any]) -> None:
-        base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-        whole = tree if "error" in tree else {**base, **tree}
-        self._chunk(b"data: " + json.dumps(whole).encode() + b"\n\n")
-
-    def _chunk(self, data: bytes) -> None:
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-        self.wfile.flush()
+    def _end(self, how: Ending) -> None:
+        self.close_connection = True
+        if how is Ending.SILENCE:
+            self.server.is_ending.wait(ENDLESS_S)
+        elif how is Ending.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.wfile.close()
+            self.rfile.close()
+            self.connection.close()
 
 
 @contextmanager
-def faulty_server() -> Iterator[FaultyServer]:
+def faulty_server(fault: Fault) -> Iterator[FaultyServer]:
     """One that runs in threads of ours."""
-    with FaultyServer() as server:
+    with FaultyServer(fault) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             yield server
         finally:
+            server.is_ending.set()
             server.shutdown()
             thread.join()

@@ -7,8 +7,10 @@ from benchmarks.peers.peer import Peer, Said, Work
 
 def command(work: Work) -> list[str]:
     """A closed loop of a fixed number of requests; it has no requests before them."""
+    patience = "" if work.patience_s is None else f",timeout={work.patience_s:g}"
     return [
-        "guidellm", "run", "--backend", f"kind=openai_http,target={work.url},model=truth",
+        "guidellm", "run", "--backend",
+        f"kind=openai_http,target={work.url},model=truth{patience}",
         "--profile", f"kind=concurrent,streams={work.streams}",
         "--constraint", f"kind=max_requests,count={work.requests}",
         "--tokenizer", f"kind=huggingface_auto,model={work.tokenizer}",

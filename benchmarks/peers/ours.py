@@ -4,17 +4,20 @@ Its command refuses a p99 of fewer than 459 requests. So that it can be compared
 print one, its figures are read here from the records that it kept, by the percentiles it uses.
 """
 
+from collections import Counter
+
 from benchmarks.peers.peer import PROMPT_WORDS, Peer, Said, Work, percentile
 
 
 def command(work: Work, clock: str) -> list[str]:
     """`trt-nemotron bench` with nothing but the work in it."""
+    patience = [] if work.patience_s is None else ["--timeout", f"{work.patience_s:g}"]
     return [
         "python", "-m", "trt_nemotron", "bench", "--url", work.url, "--model", "truth",
         "--dialect", "openai", "--concurrency", str(work.streams), "--requests", str(work.requests),
         "--warmup", str(work.warmup), "--input-tokens", str(PROMPT_WORDS),
         "--output-tokens", str(work.tokens), "--clock", clock, "--json",
-        "--out", str(work.folder / "measurement.json"),
+        "--out", str(work.folder / "measurement.json"), *patience,
     ]  # fmt: skip
 
 
@@ -36,6 +39,7 @@ def read(work: Work) -> Said:
         tpot_p50=percentile([one.tpot_ms for one in figures if one.tpot_ms is not None], 0.50),
         good=len(good),
         failed=len(measured) - len(good),
+        names=Counter(record.outcome for record in measured if record.outcome != "ok"),
     )
 
 

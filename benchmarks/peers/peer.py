@@ -1,7 +1,7 @@
 """What a peer is: a measuring client, pinned, with its own command line and its own result file."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 TOKENS, TTFT_MS, INTERVAL_MS, PROMPT_WORDS = 256, 50.0, 5.0, 16
@@ -22,6 +22,8 @@ class Work:
         tokenizer: a folder with one in which each word is a token, for peers that insist on one.
         prompts: a file of one JSON object a line, with the words under `prompt`.
         texts: the same with the words under `text`, since aiperf refuses any other name.
+        patience_s: after which a request is to be given up, where a peer can be told so; with it,
+            a peer is also asked for what it can say of failures.
     """
 
     url: str
@@ -33,6 +35,7 @@ class Work:
     tokenizer: Path
     prompts: Path
     texts: Path
+    patience_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Said:
     Attributes:
         good: requests that it took for good.
         failed: requests that it took for failed.
+        names: what it called these, with their number, where it says so.
     """
 
     ttft_p50: float | None
@@ -50,6 +54,7 @@ class Said:
     tpot_p50: float | None
     good: int
     failed: int
+    names: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

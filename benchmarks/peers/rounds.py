@@ -6,10 +6,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.environments import programs_of
-from benchmarks.peers.faulty_server import faulty_server
 from benchmarks.peers.peer import (
     INTERVAL_MS,
     PROMPT_WORDS,
@@ -26,7 +26,7 @@ from benchmarks.peers.watching import Cost, watch
 from benchmarks.truth.running import truth_server
 
 TIMEOUT_S = 300.0
-FAULTY_REQUESTS, FAULTY_STREAMS, FAULTY_TOKENS = 24, 4, 64
+TRUE_FIGURES = ("ttft_p50", "ttft_p99", "itl_p99", "tpot_p50")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,65 +34,73 @@ class Failed(Exception):
     """A peer gave no figures; the message says what it said last."""
 
 
-def measure(peer: Peer, streams: int) -> dict[str, float | None]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came out of one run; the fields are those of `results.Row`."""
+
+    figures: dict[str, float | None]
+    truth: dict[str, float]
+    counts: dict[str, int]
+
+
+def measure(peer: Peer, streams: int) -> Measured:
     """Errors (peer minus truth) in ms and %, and costs, of one run.
 
     Raises:
         Failed: the peer ended with an error, gave no result, or did not send what it should.
         Unavailable: it cannot be installed.
     """
-    client_core, server_core = _cores()
+    server_core = max(os.sched_getaffinity(0))
     with (
         truth_server(
             tokens=TOKENS, ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS, core=server_core
         ) as server,
-        _work(peer, server.url, streams, REQUESTS[streams], TOKENS) as work,
+        prepared(
+            peer, server.url, streams=streams, requests=REQUESTS[streams], tokens=TOKENS
+        ) as work,
     ):
-        cost = _run(peer, work, client_core)
-        said = _read(peer, work, cost)
+        cost = run(peer, work, client_core())
+        said = read(peer, work, cost)
+        if said.failed and not said.good:
+            raise Failed(f"all {said.failed} requests failed for it")
+        log = server.read_log()
         try:
-            truth = truth_of(server.read_log(), work.requests)
+            truth = truth_of(log, work.requests)
         except TooFew as error:
             raise Failed(f"{error}; it says {said.good} good, {said.failed} failed") from None
+    counts = {"asked": work.requests, "answered": len(log)}
+    return Measured(
+        figures={**_errors(said, truth), **_costs(cost, truth)},
+        truth={name: getattr(truth, name) for name in TRUE_FIGURES},
+        counts={**counts, "good": said.good, "failed": said.failed},
+    )
+
+
+def _errors(said: Said, truth: Truth) -> dict[str, float | None]:
     return {
         "ttft_p50_ms": _less(said.ttft_p50, truth.ttft_p50),
         "ttft_p99_ms": _less(said.ttft_p99, truth.ttft_p99),
         "itl_p99_ms": _less(said.itl_p99, truth.itl_p99),
         "tpot_p50_percent": _share(said.tpot_p50, truth.tpot_p50),
-        "failed": float(said.failed),
-        **_costs(cost, truth),
     }
 
 
-def ask_for_faults(peer: Peer) -> dict[str, int]:
-    """What the peer takes for good and for failed of 24 requests of which many die.
-
-    Raises:
-        Failed, Unavailable: as for `measure`.
-    """
-    client_core, _ = _cores()
-    with (
-        faulty_server() as server,
-        _work(peer, server.url, FAULTY_STREAMS, FAULTY_REQUESTS, FAULTY_TOKENS) as work,
-    ):
-        cost = _run(peer, work, client_core)
-        said = _read(peer, work, cost, is_faulty=True)
-        sent = server.kinds[-FAULTY_REQUESTS:]
-    return {
-        "asked": FAULTY_REQUESTS,
-        "good": said.good,
-        "failed": said.failed,
-        "really failed": sent.count("failed"),
-    }
-
-
-def _cores() -> tuple[int, int]:
-    cores = sorted(os.sched_getaffinity(0))
-    return cores[0], cores[-1]
+def client_core() -> int:
+    """The core that clients are held to; servers have the last one."""
+    return min(os.sched_getaffinity(0))
 
 
 @contextmanager
-def _work(peer: Peer, url: str, streams: int, requests: int, tokens: int) -> Iterator[Work]:
+def prepared(
+    peer: Peer,
+    url: str,
+    *,
+    streams: int,
+    requests: int,
+    tokens: int,
+    patience_s: float | None = None,
+) -> Iterator[Work]:
+    """The work with its files, in a folder that goes afterwards."""
     with tempfile.TemporaryDirectory(prefix="peers-") as name:
         folder = Path(name)
         prompts, texts = folder / "prompts.jsonl", folder / "texts.jsonl"
@@ -109,6 +117,7 @@ def _work(peer: Peer, url: str, streams: int, requests: int, tokens: int) -> Ite
             tokenizer=write_tokenizer(folder / "tokenizer"),
             prompts=prompts,
             texts=texts,
+            patience_s=patience_s,
         )
 
 
@@ -118,7 +127,8 @@ def _line(key: str, number: int) -> str:
     return json.dumps({key: text}) + "\n"
 
 
-def _run(peer: Peer, work: Work, core: int) -> Cost:
+def run(peer: Peer, work: Work, core: int, timeout_s: float = TIMEOUT_S) -> Cost:
+    """Let it do the work on one core, to its end or for so long."""
     programs = programs_of(peer)
     first, *rest = peer.command(work)
     is_ours = programs == Path(sys.executable).parent
@@ -129,20 +139,22 @@ def _run(peer: Peer, work: Work, core: int) -> Cost:
         "NO_PROXY": "*",
         "DO_NOT_TRACK": "1",
     }
-    return watch([str(programs / first), *rest], core, environment, TIMEOUT_S)
+    return watch([str(programs / first), *rest], core, environment, timeout_s)
 
 
-def _read(peer: Peer, work: Work, cost: Cost, *, is_faulty: bool = False) -> Said:
+def read(peer: Peer, work: Work, cost: Cost) -> Said:
+    """What it says of the work.
+
+    Raises:
+        Failed: nothing.
+    """
     last = (cost.told.strip().splitlines() or ["nothing"])[-1][:160]
     try:
-        said = peer.read(work)
+        return peer.read(work)
     except (OSError, KeyError, ValueError, IndexError, TypeError) as error:
         reason = f"no result ({type(error).__name__}); exit code {cost.exit_code}"
         last = last.replace(str(work.folder), "<folder>")
         raise Failed(f"{reason}, its last words: {last}") from None
-    if said.failed and not is_faulty and said.good == 0:
-        raise Failed(f"all {said.failed} requests failed for it")
-    return said
 
 
 def _less(said: float | None, true: float) -> float | None:

@@ -5,6 +5,7 @@ and takes seconds: so its start-up here is better than that of sglang's own comm
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.peers.peer import PROMPT_WORDS, Peer, Said, Work
@@ -15,6 +16,7 @@ LAUNCHER = Path(__file__).with_name("sglang_launcher.py")
 
 def command(work: Work) -> list[str]:
     """Token ids of its own choice as prompts: its other data sets are downloads."""
+    details = [] if work.patience_s is None else ["--output-details"]
     return [
         "python", str(LAUNCHER), "--backend", "vllm-chat", "--base-url", work.url,
         "--model", "truth", "--dataset-name", "random-ids", "--tokenizer", str(work.tokenizer),
@@ -22,6 +24,7 @@ def command(work: Work) -> list[str]:
         "--random-range-ratio", "1", "--num-prompts", str(work.requests),
         "--max-concurrency", str(work.streams), "--warmup-requests", str(work.warmup),
         "--disable-retokenize", "--disable-tqdm", "--output-file", str(work.folder / "said.jsonl"),
+        *details,
     ]  # fmt: skip
 
 
@@ -35,6 +38,7 @@ def read(work: Work) -> Said:
         tpot_p50=tree["median_tpot_ms"],
         good=tree["completed"],
         failed=work.requests - tree["completed"],
+        names=Counter(error.partition(":")[0] for error in tree.get("errors") or () if error),
     )
 
 

@@ -1,6 +1,7 @@
 """The comparison with other clients: what they are asked, what is read of them, what is truth."""
 
 import json
+import re
 import shutil
 import sys
 import urllib.request
@@ -11,8 +12,8 @@ import pytest
 from benchmarks.peers import aiperf, baselines, guidellm, sglang, vllm
 from benchmarks.peers.catalogue import DEFAULT, LEFT_OUT, PEERS
 from benchmarks.peers.environments import Unavailable, folder_of, programs_of
-from benchmarks.peers.faulty_server import DIES_AFTER, SOUND_FIRST, faulty_server
-from benchmarks.peers.page import Results, page
+from benchmarks.peers.faults import DIES_AFTER, FAULTS, TOKENS, TTFT_S, Ending, Fault
+from benchmarks.peers.faulty_server import SOUND_FIRST, faulty_server
 from benchmarks.peers.peer import Peer, Said, Work, percentile
 from benchmarks.peers.tokenizer import write_tokenizer
 from benchmarks.peers.truth_figures import TooFew, truth_of
@@ -20,11 +21,6 @@ from benchmarks.peers.watching import Cost, watch
 from benchmarks.truth.running import Answer
 
 RECORDED = Path(__file__).with_name("recorded")
-FACTS = dict.fromkeys(("command", "date", "machine", "load_begin", "load_end"), "x")
-ROW = {
-    "ttft_p50_ms": 0.25, "ttft_p99_ms": -1.0, "itl_p99_ms": None, "tpot_p50_percent": 2.0,
-    "us_per_token": 3.25, "cpu_s": 1.0, "first_request_s": 0.5, "peak_mb": 40.0, "failed": 0.0,
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -69,7 +65,7 @@ def test_itl_of_aiperf_is_that_of_chunks_and_not_the_mean_of_a_request(work: Wor
 
 
 def test_baselines_give_the_times_of_each_token(work: Work):
-    tree = {"times_ms": [[50, 55, 60], [52, 57, 68], []], "failed": 1}
+    tree = {"times_ms": [[50, 55, 60], [52, 57, 68], []], "failed": {"Timeout": 1}}
     (work.folder / "said.json").write_text(json.dumps(tree))
     said = baselines.read(work)
     assert (said.ttft_p50, said.tpot_p50, said.good, said.failed) == (51, 6.5, 2, 1)
@@ -137,20 +133,55 @@ def test_processor_time_is_interpolated_between_samples():
     assert cost.cpu_between(0, 99) == pytest.approx(3.0)
 
 
-def test_every_second_answer_dies_after_the_first_few():
+def fetched(fault: Fault, count: int) -> tuple[list[bytes], list[bool]]:
     bodies = []
-    with faulty_server() as server:
-        for _ in range(SOUND_FIRST + 4):
-            request = urllib.request.Request(server.url, b'{"max_tokens": 20}')  # noqa: S310 - http
+    with faulty_server(fault) as server:
+        for _ in range(count):
+            request = urllib.request.Request(server.url, b"{}")  # noqa: S310 - http
             with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - http
                 bodies.append(reply.read())
-        assert server.kinds == ["good"] * SOUND_FIRST + ["good", "failed"] * 2
-    assert [b'"error"' in body for body in bodies] == [False] * (SOUND_FIRST + 1) + [
-        True,
-        False,
-        True,
-    ]
-    assert [body.count(b'" word"') for body in bodies[-2:]] == [20, DIES_AFTER]
+        return bodies, list(server.struck)
+
+
+def test_every_second_answer_dies_after_the_first_few():
+    bodies, struck = fetched(FAULTS["in-band error mid-stream"], SOUND_FIRST + 4)
+    assert struck == [False] * SOUND_FIRST + [False, True] * 2
+    assert [b'"error"' in body for body in bodies] == struck
+    assert [body.count(b'" word"') for body in bodies[-2:]] == [TOKENS, DIES_AFTER]
+
+
+def test_what_is_allowed_comes_with_every_answer_after_the_first_few():
+    bodies, struck = fetched(FAULTS["keep-alive comments"], SOUND_FIRST + 2)
+    assert struck == [False] * SOUND_FIRST + [True] * 2
+    assert bodies[-1].count(b": keep-alive") == bodies[-1].count(b'" word"') == TOKENS
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.is_sound])
+def test_what_is_allowed_has_all_tokens_and_the_time_it_says(name: str):
+    fault = FAULTS[name]
+    at, moments, sent = 0.0, [], b""
+    for part in fault.parts():
+        assert not isinstance(part, Ending)
+        if isinstance(part, float):
+            assert part >= 0
+            at += part
+            continue
+        sent += part
+        moments += [at] * len(re.findall(rb"word|\xf0\x9f\x98\x80", part.replace(b"\\", b"")))
+    if name != "bytes split inside UTF-8":  # of which no piece has a whole character
+        assert len(moments) == TOKENS
+        assert moments[0] == pytest.approx(TTFT_S, abs=0.01)
+        tpot_ms = 1e3 * (moments[-1] - moments[0]) / (TOKENS - 1)
+        assert tpot_ms == pytest.approx(fault.tpot_ms, rel=0.02)
+    assert sent.count(b"[DONE]") == 1
+    assert sent.endswith(b"0\r\n\r\n")
+
+
+def test_faults_are_those_of_the_page(repository: Path):
+    text = (repository / "docs" / "wire-faults.md").read_text()
+    outcomes = dict(re.findall(r"^\| (.+) \| `(\w+)` \|$", text, re.MULTILINE))
+    sound = {name: outcome == "ok" for name, outcome in outcomes.items()}
+    assert {name: fault.is_sound for name, fault in FAULTS.items()} == sound
 
 
 def test_what_was_cut_off_while_installing_is_made_anew(tmp_path: Path, monkeypatch):
@@ -170,15 +201,3 @@ def test_tokenizer_has_every_word_that_is_sent(tmp_path: Path):
     folder = write_tokenizer(tmp_path / "tokenizer")
     tree = json.loads((folder / "tokenizer.json").read_text())
     assert {"word", "w0", "w1020"} <= tree["model"]["vocab"].keys()
-
-
-def test_page_shows_medians_refusals_and_who_took_failed_for_good():
-    rows = [ROW, {**ROW, "ttft_p50_ms": 0.35, "failed": 2.0}, {**ROW, "ttft_p50_ms": 9.0}]
-    faults = {"a": {"asked": 24, "good": 24, "failed": 0, "really failed": 10}}
-    faults["b"] = {"asked": 24, "good": 14, "failed": 10, "really failed": 10}
-    text = page(Results({8: {"a": rows}}, faults, {"c": "too big"}, {"a": "a note"}), FACTS)
-    assert "| a (2 requests failed for it) | +0.350 | -1.000 | - | +2.000 | 3.2 |" in text
-    assert "| a | **24** | 0 | 10 |" in text
-    assert "| b | 14 | 10 | 10 |" in text
-    assert "- c: too big." in text
-    assert "rounds: 3" in text

@@ -5,8 +5,10 @@ import asyncio
 import itertools
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
+import httpx2
 import openai
 
 
@@ -29,7 +31,7 @@ async def run(given: argparse.Namespace, prompts: list[str]) -> dict[str, object
     numbers = itertools.count()
     kept: list[list[float]] = []
     failed: list[str] = []
-    limit = openai.DefaultAsyncHttpxClient(timeout=600)
+    limit = openai.DefaultAsyncHttpxClient(timeout=given.timeout)
     client = openai.AsyncOpenAI(
         base_url=f"{given.url}/v1", api_key="none", max_retries=0, http_client=limit
     )
@@ -38,14 +40,14 @@ async def run(given: argparse.Namespace, prompts: list[str]) -> dict[str, object
         while (number := next(numbers)) < given.warmup + given.requests:
             try:
                 times = await ask(client, prompts[number % len(prompts)], given.tokens)
-            except openai.OpenAIError as error:
-                failed.append(str(error))
+            except (openai.OpenAIError, httpx2.HTTPError) as error:
+                failed.append(type(error).__name__)
                 continue
             if number >= given.warmup:
                 kept.append(times)
 
     await asyncio.gather(*(work() for _ in range(given.streams)))
-    return {"times_ms": kept, "failed": len(failed)}
+    return {"times_ms": kept, "failed": Counter(failed)}
 
 
 def main() -> None:
@@ -55,6 +57,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("url", "prompts", "out"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--timeout", type=float, default=600.0)
     given = parser.parse_args()
     prompts = [json.loads(line)["prompt"] for line in Path(given.prompts).read_text().splitlines()]
     Path(given.out).write_text(json.dumps(asyncio.run(run(given, prompts))))

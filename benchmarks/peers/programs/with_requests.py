@@ -5,12 +5,15 @@ import itertools
 import json
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import requests
 
 
-def ask(session: requests.Session, url: str, prompt: str, tokens: int) -> list[float]:
+def ask(
+    session: requests.Session, url: str, prompt: str, tokens: int, timeout_s: float | None
+) -> list[float]:
     """Milliseconds from sending to each token."""
     body = {
         "model": "truth", "messages": [{"role": "user", "content": prompt}],
@@ -18,7 +21,8 @@ def ask(session: requests.Session, url: str, prompt: str, tokens: int) -> list[f
     }  # fmt: skip
     times = []
     begun = time.perf_counter()
-    with session.post(f"{url}/v1/chat/completions", json=body, stream=True) as reply:
+    address = f"{url}/v1/chat/completions"
+    with session.post(address, json=body, stream=True, timeout=timeout_s) as reply:
         reply.raise_for_status()
         for line in reply.iter_lines(chunk_size=None):
             if not line.startswith(b"data: {"):
@@ -36,6 +40,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("url", "prompts", "out"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--timeout", type=float)
     given = parser.parse_args()
     prompts = [json.loads(line)["prompt"] for line in Path(given.prompts).read_text().splitlines()]
     numbers = itertools.count()
@@ -46,9 +51,10 @@ def main() -> None:
         session = requests.Session()
         while (number := next(numbers)) < given.warmup + given.requests:
             try:
-                times = ask(session, given.url, prompts[number % len(prompts)], given.tokens)
+                prompt = prompts[number % len(prompts)]
+                times = ask(session, given.url, prompt, given.tokens, given.timeout)
             except requests.RequestException as error:
-                failed.append(str(error))
+                failed.append(type(error).__name__)
                 continue
             if number >= given.warmup:
                 kept.append(times)
@@ -58,7 +64,7 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    Path(given.out).write_text(json.dumps({"times_ms": kept, "failed": len(failed)}))
+    Path(given.out).write_text(json.dumps({"times_ms": kept, "failed": Counter(failed)}))
 
 
 if __name__ == "__main__":

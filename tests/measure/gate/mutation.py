@@ -169,7 +169,10 @@ def is_killed(mutant: Mutant) -> bool:
 def do_tests_fail_unchanged(modules: Sequence[str]) -> bool:
     """Whether the tests of these modules fail without any mutant, so that they tell nothing."""
     groups = (group for module in modules for group in _tests_for(module))
-    return _do_fail(list(dict.fromkeys(path for group in groups for path in group)), None)
+    paths = dict.fromkeys(path for group in groups for path in group)
+    served = [path for path in paths if path.stem == SERVED]
+    others = [path for path in paths if path.stem != SERVED]
+    return _do_fail(others, None) or (bool(served) and _do_fail(served, None))
 
 
 def _do_fail(tests: Sequence[Path], mutant: Mutant | None) -> bool:
@@ -202,6 +205,8 @@ def _run_tests(tests: Sequence[Path], mutant: Mutant | None) -> int:
     options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     for plugin in ("randomly", "cacheprovider", "faulthandler"):
         options += ["-p", f"no:{plugin}"]
+    if any(path.stem == SERVED for path in tests):
+        options += ["-m", ""]
     return int(pytest.main([*options, f"--rootdir={ROOT}", *map(str, tests)]))
 
 
@@ -217,6 +222,8 @@ LIKELIEST = {
 """Whose tests kill a module's mutants soonest, where it is not only those called like it."""
 SLOWEST = ("ab", "ab_requests", "between_runs", "ab_record")
 """Left to the end."""
+SERVED = "test_bucket"
+"""Needs a server, so all of it is marked slow; it runs by itself, for its own module alone."""
 NOTHING_RAN = 5
 """How pytest ends where it found no test: that kills nothing."""
 
@@ -228,9 +235,7 @@ def _tests_for(module: str) -> tuple[list[Path], list[Path]]:
     found = {path.stem: path for path in sorted((FOLDER.parent / package).glob("test_*.py"))}
     likely = [found[stem] for stem in stems]
     slow = {f"test_{each}" for each in SLOWEST}
-    left_out = {*stems, "test_mutants", "test_mutants_further"}
-    if name != "bucket":  # a server has to start for those
-        left_out.add("test_bucket")
+    left_out = {*stems, SERVED, "test_mutants", "test_mutants_further"}
     others = [stem for stem in found if stem not in left_out]
     return likely, [found[stem] for stem in sorted(others, key=slow.__contains__)]
 

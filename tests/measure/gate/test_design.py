@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trt_nemotron.errors import InvalidInput
-from trt_nemotron.measure.gate.design import make_design
+from trt_nemotron.measure.gate.design import MOST_PAIRS, MOST_REQUEST_PAIRS, make_design
 from trt_nemotron.measure.gate.signed_rank import shift_of
 
 
@@ -52,3 +52,7 @@ def test_a_cap_under_which_nothing_can_fail_is_refused():
     assert "at least 10 pairs" in caught.value.next_step
     assert "1 in 512" in caught.value.evidence
     assert make_design(2, most_pairs=10).looks == (10,)
+
+
+def test_the_caps_are_those_that_the_guide_states():
+    assert (MOST_PAIRS, MOST_REQUEST_PAIRS) == (120, 480)

@@ -128,6 +128,14 @@ def test_a_run_that_moved_is_no_baseline(make_drifting: MakeRun):
     assert "drifted" in caught.value.evidence
 
 
+def test_a_fault_of_the_run_outranks_its_drift(make_drifting: MakeRun, change: MakeRun):
+    busy = change(make_drifting(16.0, 8.0, 8.0), client={"cpu_share": 0.99})
+    (result,) = judge(relative(), busy).results
+    assert result.decision == "invalid"
+    assert "bottleneck" in result.reason
+    assert "drifted" not in result.reason
+
+
 def test_a_third_of_the_shortest_leg_that_can_drift_has_a_median(make_drifting: MakeRun):
     run = make_drifting(16.0, 8.0, 8.0, requests=8)
     assert drift_fault(run, Place(concurrency=1))

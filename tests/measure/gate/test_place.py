@@ -241,3 +241,8 @@ def test_a_request_without_sound_times_is_not_counted_in_a_share(make_measuremen
     half = replace(figures, kept=40, requests=100, void=50)
     bound = AbsoluteBound(metric="goodput_share", concurrency=1, at_least=0.5)
     assert not is_missed_for_all(METRICS["goodput_share"], bound, (), 0.99, half)
+
+
+def test_a_place_of_a_rate_has_no_streams_and_one_of_streams_no_rate():
+    assert Place(rate_rps=2.0).concurrency == 0
+    assert Place(concurrency=2).rate_rps == 0.0

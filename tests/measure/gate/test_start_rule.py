@@ -42,6 +42,7 @@ def test_a_start_is_judged_as_it_is(
     assert verdict.decision == decision
     result = verdict.results[0]
     assert result.reason.startswith(f"{metric} is ")
+    assert result.samples == 1
     assert (result.concurrency, result.at, result.unit) == (
         0,
         "",

@@ -50,6 +50,11 @@ def test_what_misses_no_bound_is_refused(share: float, power: float):
         requests_to_fail(0.99, share, power)
 
 
+def test_a_share_that_may_lie_over_the_bound_misses_nothing():
+    with pytest.raises(InvalidInput, match="does not miss a p50"):
+        requests_to_fail(0.5, 0.5)
+
+
 def test_what_a_million_requests_do_not_tell_is_refused():
     with pytest.raises(InvalidInput, match="a million"):
         requests_to_fail(0.99, 0.0101)

@@ -60,6 +60,7 @@ def test_a_perfect_run_is_no_baseline_and_says_why(
     verdict = judge(find_budget(board), run, smoke=make_smoke("pass"))
     assert verdict.decision == "no_baseline"
     assert [it.kind for it in verdict.results] == ["smoke", "unmeasured"]
+    assert {(it.direction, it.concurrency) for it in verdict.results} == {("lower_is_better", 0)}
     assert WORDS in headline(verdict)
     assert board in headline(verdict)
 
