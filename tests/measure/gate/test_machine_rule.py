@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from trt_nemotron.errors import NoValidMeasurement
+from trt_nemotron.errors import InvalidInput, NoValidMeasurement
 from trt_nemotron.measure.baselines.ledger import record
 from trt_nemotron.measure.baselines.storage import open_storage
 from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.values import Measurement, Surroundings, Throttled
+from trt_nemotron.measure.gate.budget import read_budget
 from trt_nemotron.measure.gate.demands import MachineRule
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.machine_rule import machine_faults
@@ -35,8 +36,15 @@ def throttled(seconds: float) -> dict[str, object]:
 
 
 FAULTS = [
-    ({"other_load_processors": 1.01}, "other programs kept 1.0 of 4 processors busy"),
-    ({"stolen_processors": 1.5}, "a hypervisor took 1.5 of 4 processors"),
+    (
+        {"other_load_processors": 1.01},
+        "other programs kept 1.0 and a hypervisor took 0.0 of 4 processors",
+    ),
+    (
+        {"stolen_processors": 1.5},
+        "other programs kept 0.0 and a hypervisor took 1.5 of 4 processors",
+    ),
+    ({"other_load_processors": 0.6, "stolen_processors": 0.5}, "other programs kept 0.6 and a"),
     (throttled(0.21), "clocks were lowered for 0.2 of 20.0 s"),
     ({"lowered_clocks": ("cpufreq-cpu0",)}, "clocks were lowered by cpufreq-cpu0"),
 ]
@@ -83,6 +91,25 @@ def test_no_baseline_is_taken_from_it(run, tmp_path: Path, seen, said: str):
     with pytest.raises(NoValidMeasurement) as caught:
         record(open_storage(str(tmp_path)), run(**seen), reason="the first")
     assert said in f"{caught.value.message} {caught.value.evidence}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "machine: {other_load_share_at_most: 25}", "machine: {throttled_share_at_most: 1.01}",
+        "machine: {other_load_share_at_most: .nan}", "machine: {other_load_share_at_most: -0.1}",
+        "workload: {cached_share_at_most: 10}",
+    ],
+)  # fmt: skip
+def test_a_share_that_is_none_is_refused(tmp_path: Path, text: str):
+    path = tmp_path / "budget.yaml"
+    path.write_text(
+        f"schema: trt-nemotron/budget/1\ntarget: cpu\nsmoke: {{required: true}}\n{text}\n"
+    )
+    with pytest.raises(InvalidInput):
+        read_budget(path)
+    path.write_text(path.read_text().replace(text, "machine: {other_load_share_at_most: 1}"))
+    assert read_budget(path).machine.other_load_share_at_most == 1.0
 
 
 def test_a_run_of_which_nobody_looked_is_judged_by_itself(make_measurement):

@@ -61,6 +61,13 @@ def test_what_must_pass_is_passed_by_nothing_else(
     assert result.kind == "smoke"
 
 
+def test_of_several_that_must_pass_a_failed_one_is_told(make_smoke: MakeSmoke):
+    rule = SmokeRule(pass_share_at_least=0.5, must_pass=("models", "tool_call"))
+    result = judge_smoke(make_smoke("pass", "fail"), rule)
+    assert result.decision == "fail"
+    assert "models failed, tool_call was not asked, and has to pass" in result.reason
+
+
 def test_without_a_rule_every_check_has_to_pass(make_smoke: MakeSmoke):
     assert judge_smoke(make_smoke("pass", "fail")).decision == "fail"
     assert judge_smoke(make_smoke("pass", "skip")).decision == "pass"

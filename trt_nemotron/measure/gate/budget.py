@@ -156,6 +156,7 @@ def check_budget(budget: Budget, *, origin: str) -> None:
         _check_absolute(bound, metric_named(bound.metric), origin)
     _check_slo(budget, origin)
     _check_smoke(budget.smoke, origin)
+    _check_shares(budget, origin)
     for relative in budget.relative:
         _check_relative(relative, metric_named(relative.metric), origin)
     _check_no_twins(budget.bounds, origin)
@@ -238,6 +239,21 @@ def _check_smoke(rule: SmokeRule, origin: str) -> None:
         from trt_nemotron.measure.smoke.registry import select_checks
 
         select_checks(rule.must_pass)
+
+
+def _check_shares(budget: Budget, origin: str) -> None:
+    """Shares of one: 25, meant as percent, would allow anything without a word."""
+    shares = {
+        "machine.other_load_share_at_most": budget.machine.other_load_share_at_most,
+        "machine.throttled_share_at_most": budget.machine.throttled_share_at_most,
+        "workload.cached_share_at_most": budget.workload.cached_share_at_most,
+    }
+    for name, share in shares.items():
+        if not 0.0 <= share <= 1.0:
+            raise InvalidInput(
+                f"{origin}: {name} is a share of one, and {share:g} is none",
+                next_step="Write 0.25 for a quarter; 1.0 allows anything.",
+            )
 
 
 def _check_relative(bound: RelativeBound, metric: Metric, origin: str) -> None:

@@ -18,16 +18,13 @@ def machine_faults(measurement: Measurement, rule: MachineRule) -> Iterator[str]
 
 
 def _load_faults(seen: Surroundings, rule: MachineRule) -> Iterator[str]:
-    loads = {
-        "other programs kept {:.1f} of {} processors busy": seen.other_load_processors or 0.0,
-        "a hypervisor took {:.1f} of {} processors": seen.stolen_processors,
-    }
-    for told, busy in loads.items():
-        if busy > rule.other_load_share_at_most * seen.processors:
-            yield (
-                f"{told.format(busy, seen.processors)} at {seen.leg.title}, at most "
-                f"{rule.other_load_share_at_most:.0%} may be"
-            )
+    others, stolen = seen.other_load_processors or 0.0, seen.stolen_processors
+    if others + stolen > rule.other_load_share_at_most * seen.processors:
+        yield (
+            f"other programs kept {others:.1f} and a hypervisor took {stolen:.1f} of "
+            f"{seen.processors} processors at {seen.leg.title}, at most "
+            f"{rule.other_load_share_at_most:.0%} may be"
+        )
 
 
 def _throttling_faults(seen: Surroundings, rule: MachineRule) -> Iterator[str]:
