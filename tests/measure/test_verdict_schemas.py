@@ -1,6 +1,7 @@
 """What other programs may rely on: the schemas shipped in `ci/schemas/`."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -40,7 +41,5 @@ def test_a_verdict_obeys_and_a_changed_one_does_not(make_measurement):
 
 
 def test_the_changelog_obeys():
-    text = (
-        (CI / "perf-changelog.yaml").read_text().replace("date: 2026-11-23", "date: '2026-11-23'")
-    )
+    text = re.sub(r"date: (\S+)", r"date: '\1'", (CI / "perf-changelog.yaml").read_text())
     assert not list(validator("perf-changelog").iter_errors(yaml.safe_load(text)))

@@ -213,7 +213,8 @@ def _run_tests(tests: Sequence[Path], mutant: Mutant | None) -> int:
 LIKELIEST = {
     "gate.ab": "ab_looks ab ab_requests", "gate.ab_judge": "ab_pair ab ab_requests",
     "gate.ab_pair": "ab_pair ab_requests ab", "gate.absolute": "drift judge",
-    "gate.baseline": "judge", "gate.examined": "place judge",
+    "gate.baseline": "judge", "gate.demands": "smoke_rule machine_rule budget",
+    "gate.examined": "place judge",
     "gate.history": "changepoint between_runs", "gate.key": "judge",
     "gate.relative": "drift judge between_runs", "gate.result": "judge", "gate.rule": "rule tail",
     "gate.validity": "validity judge", "baselines.finding": "ledger",

@@ -11,7 +11,7 @@ from trt_nemotron.measure.baselines.ledger import record
 from trt_nemotron.measure.baselines.storage import open_storage
 from trt_nemotron.measure.bench.leg import Leg
 from trt_nemotron.measure.bench.values import Measurement, Surroundings, Throttled
-from trt_nemotron.measure.gate.budget import read_budget
+from trt_nemotron.measure.gate.budget import Budget, read_budget, shipped_machine_rule
 from trt_nemotron.measure.gate.demands import MachineRule
 from trt_nemotron.measure.gate.judge import judge
 from trt_nemotron.measure.gate.machine_rule import machine_faults
@@ -88,9 +88,38 @@ def test_a_rule_of_nothing_at_all_is_kept_by_nothing_at_all(run):
 
 @pytest.mark.parametrize(("seen", "said"), FAULTS)
 def test_no_baseline_is_taken_from_it(run, tmp_path: Path, seen, said: str):
+    made = run(**seen)
+    on_a_board = msgspec.structs.replace(made.environment, target="spark")
     with pytest.raises(NoValidMeasurement) as caught:
-        record(open_storage(str(tmp_path)), run(**seen), reason="the first")
+        record(
+            open_storage(str(tmp_path)),
+            msgspec.structs.replace(made, environment=on_a_board),
+            reason="the first",
+        )
     assert said in f"{caught.value.message} {caught.value.evidence}"
+
+
+def test_a_baseline_of_a_machine_that_nobody_chose_may_have_load(run, tmp_path: Path):
+    """As the budget has it that we ship for the target."""
+    storage = open_storage(str(tmp_path))
+    assert record(storage, run(other_load_processors=3.9), reason="the first")
+    with pytest.raises(NoValidMeasurement):
+        record(storage, run(**throttled(9.0)), reason="the second")
+    assert shipped_machine_rule("a board of mine") == MachineRule()
+
+
+@pytest.mark.parametrize(("seen", "said"), FAULTS)
+def test_where_no_figure_is_judged_none_can_be_spoiled(run, seen, said: str):
+    budget = Budget(target="cpu", status="unmeasured")
+    assert judge(budget, run(**seen)).decision == "no_baseline"
+
+
+@pytest.mark.parametrize(("seen", "said"), FAULTS)
+def test_a_relative_bound_is_not_judged_on_it(run, make_budget, seen, said: str):
+    relative = make_budget(relative={"tpot_p50_ms": 5.0})
+    verdict = judge(relative, run(**seen))
+    assert verdict.decision == "invalid"
+    assert verdict.invalid_reasons[0].startswith(said)
 
 
 @pytest.mark.parametrize(

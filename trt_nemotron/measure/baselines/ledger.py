@@ -17,7 +17,7 @@ from trt_nemotron.measure.baselines.values import (
 )
 from trt_nemotron.measure.bench.figures.summarise import summarise
 from trt_nemotron.measure.bench.values import Measurement
-from trt_nemotron.measure.gate.budget import Budget
+from trt_nemotron.measure.gate.budget import Budget, shipped_machine_rule
 from trt_nemotron.measure.gate.key import key_differences, key_hash, key_of, unknown_fields
 from trt_nemotron.measure.gate.machine_rule import machine_faults
 from trt_nemotron.measure.gate.place import Place
@@ -245,7 +245,7 @@ def _faults(measurement: Measurement) -> tuple[str, ...]:
     unknown = unknown_fields(measurement)
     return (
         *fitness_faults(measurement, anything_goes),
-        *machine_faults(measurement, anything_goes.machine),
+        *machine_faults(measurement, shipped_machine_rule(measurement.environment.target)),
         *summarise(measurement).invalid_reasons,
         *filter(None, (drift_fault(measurement, place) for place in _places(measurement))),
         *(f"its {name} is unknown, so nothing could be compared with it" for name in unknown),

@@ -96,6 +96,11 @@ class Budget(Document, frozen=True, kw_only=True):
     slo: Slo | None = None
     minimum_samples: Count = 10
 
+    @property
+    def judges_figures(self) -> bool:
+        """Whether there is a figure that a busy machine could have spoiled."""
+        return bool(self.bounds or self.relative)
+
 
 def find_budget(name: str) -> Budget:
     """The budget in the file `name`, or the shipped one of the target called so.
@@ -126,6 +131,12 @@ def default_budget(target: str, runtime: str | None) -> Budget:
     """
     own = budgets_folder() / f"{target}-{runtime}.yaml"
     return read_budget(own) if own.is_file() else find_budget(target)
+
+
+def shipped_machine_rule(target: str) -> MachineRule:
+    """What may befall the machine of a run that is kept as a baseline: as our own budget has it."""
+    path = budgets_folder() / f"{target}.yaml"
+    return read_budget(path).machine if path.is_file() else MachineRule()
 
 
 def read_budget(path: Path) -> Budget:

@@ -66,7 +66,7 @@ def examine(
     summary = summarise(measurement, budget.slo)
     swapped = () if baseline is None else swap_faults(measurement, baseline)
     faults = (
-        *machine_faults(measurement, budget.machine),
+        *(machine_faults(measurement, budget.machine) if budget.judges_figures else ()),
         *fitness_faults(measurement, budget),
         *(reason for reason in summary.invalid_reasons if reason not in summary.lateness_reasons),
         *physics_faults(summary, limits),
