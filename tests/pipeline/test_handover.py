@@ -5,9 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from trt_nemotron.deploy.actual_memory import MemoryGap
 from trt_nemotron.deploy.bundle.values import Manifest
 from trt_nemotron.deploy.checkpoint.embedded import embedded_checkpoint_path
 from trt_nemotron.deploy.machine import Machine
+from trt_nemotron.deploy.observed import Observed
 from trt_nemotron.deploy.plan import Plan
 from trt_nemotron.deploy.planning import make_plan
 from trt_nemotron.deploy.roofline import Roofline
@@ -21,6 +23,7 @@ from trt_nemotron.pipeline.handover import (
     physical_limits,
     plan_facts,
     roofline_ceilings,
+    start_figures,
 )
 
 LAPTOP = Machine(architecture="x86_64", cores=2, memory_total_bytes=8 << 30)
@@ -169,3 +172,45 @@ def test_without_a_roofline_from_the_files_there_is_no_ceiling(
 ):
     without = msgspec.structs.replace(plan, roofline=roofline)
     assert roofline_ceilings(without, measured(leg_record(1))) == ()
+
+
+def observed(plan: Plan, ready_s: float | None, **gaps: float) -> Observed:
+    """A start; parts whose name ends in `_estimated` the plan does not claim to know."""
+    return Observed(
+        target="cpu", runtime="llamacpp", release="1", image="", shape=plan.checkpoint.shape,
+        configuration_sha256="cd" * 32, tool_version="0", observed_at="now", ready_s=ready_s,
+        memory=tuple(
+            MemoryGap(
+                name=name, planned_bytes=1, reported_bytes=1, resolution_bytes=1, gap=gap,
+                is_exact=not name.endswith("_estimated"),
+            )
+            for name, gap in gaps.items()
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gaps", "worst"),
+    [
+        ({"weights": 0.01, "kv_cache": -0.03, "ssm_state": 0.02}, 0.03),
+        ({"weights": 0.0, "workspace_estimated": 0.9}, 0.0),
+        ({"weights": 0.05, "kv_cache": -0.01}, 0.05),
+    ],
+)
+def test_of_the_memory_the_worst_part_counts_that_the_plan_knows(plan: Plan, gaps, worst: float):
+    figures = start_figures(observed(plan, 12.5, **gaps))
+    assert figures.memory_gap_share == worst
+    assert figures.startup_s == 12.5
+    assert figures.configuration_sha256 == "cd" * 32
+    assert figures.why_none == ""
+
+
+def test_what_a_start_did_not_show_has_a_reason_each(plan: Plan):
+    neither = start_figures(observed(plan, None, workspace_estimated=0.1))
+    assert (neither.startup_s, neither.memory_gap_share) == (None, None)
+    assert neither.why_none == (
+        "its log says nothing of memory that the plan knows exactly; it was not timed"
+    )
+    untimed = start_figures(observed(plan, None, weights=0.0))
+    assert untimed.why_none == "it was not timed"
+    assert untimed.memory_gap_share == 0.0

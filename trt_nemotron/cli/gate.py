@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trt_nemotron.cli.console import dry_run_option, json_option
+from trt_nemotron.cli.console import drawn_progress, dry_run_option, json_option
 from trt_nemotron.cli.gate_options import ab_options, check_mode
 from trt_nemotron.cli.gate_outputs import Outputs, conclude
 from trt_nemotron.cli.paths import FILE, FOLDER, keep_inputs
@@ -145,5 +145,6 @@ def _find_start(bundle: Path | None) -> "StartFigures | None":
     from trt_nemotron.pipeline.handover import start_figures
 
     read_bundle(bundle)  # a folder that is none would have nothing observed, without a word
-    observed = read_observed(bundle)
+    with drawn_progress(is_quiet=False) as progress:  # to people, also beside JSON
+        observed = read_observed(bundle, progress)
     return None if observed is None else start_figures(observed)
