@@ -134,7 +134,7 @@ def test_throttling_is_told_by_what_it_was_and_only_where_it_was(tmp_path: Path)
     assert found.lowered_clocks == ("cpufreq-cpu0", "devfreq-g")
 
 
-@pytest.mark.parametrize("comm", ["docker-proxy", "rootlessport"])
+@pytest.mark.parametrize("comm", ["docker-proxy", "rootlessport-ch", "pasta.avx2", "conmon"])
 def test_of_a_server_behind_a_proxy_of_containers_no_load_is_told(tmp_path: Path, comm: str):
     lookout = lookout_of(tmp_path, comm=comm)
     before, after = Glance(0, busy_s=1.0), Glance(10**9, busy_s=9.0, stolen_s=0.5)

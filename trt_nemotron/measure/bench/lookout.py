@@ -25,8 +25,9 @@ from trt_nemotron.measure.bench.values import Surroundings, Throttled
 
 _TICKS_PER_S = 100.0 if sys.platform == "win32" else float(os.sysconf("SC_CLK_TCK"))
 _USER, _NICE, _SYSTEM, _IRQ, _SOFTIRQ, _STOLEN = 0, 1, 2, 5, 6, 7
-_STANDS_FOR_ANOTHER = frozenset({"docker-proxy", "rootlessport", "slirp4netns", "pasta", "conmon"})
-"""Programs that listen in a container's place: its own processes are not theirs."""
+_STAND_FOR_ANOTHER = ("docker-proxy", "rootlessport", "slirp4netns", "pasta", "conmon")
+"""How programs are called that listen in a container's place: its processes are not theirs. Names
+may go on, as in `pasta.avx2` or `rootlessport-child`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Lookout:
         self._throttles = throttles or Throttles()
         self._proc = proc
         self._server = listener_of(port, proc)
-        if self._server is not None and _name_of(self._server, proc) in _STANDS_FOR_ANOTHER:
+        if self._server is not None and _name_of(self._server, proc).startswith(_STAND_FOR_ANOTHER):
             self._server = None
 
     def look(self) -> Glance:
